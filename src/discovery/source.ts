@@ -1,0 +1,53 @@
+import type { z } from 'zod'
+import type { Log } from '../observability/log.ts'
+import type { Description } from './description.ts'
+
+/** One running copy of a service (a house). */
+export interface Instance {
+  /** Unique within its service, stable across snapshots; the source's own id where it has one. */
+  readonly id: string
+  /** Scheme, host and port, no path: `http://127.0.0.1:8001`. What `new URL(…).origin` would give. */
+  readonly origin: string
+}
+
+/** What a source knows of one service. */
+export interface Service {
+  readonly name: string
+  readonly instances: readonly Instance[]
+  /** What the service says of its routes; keys it does not mention are absent. */
+  readonly description: Description
+}
+
+/** Publishes a whole snapshot: every service the source knows now. Publishing the same again is a heartbeat. */
+export type Publish = (services: readonly Service[]) => void
+
+/** What a source is given besides its options. */
+export interface SourceContext {
+  readonly log: Log
+  /** Aborted at shutdown: `watch` must then end, releasing what it holds. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * A place services are found in. The simplest one publishes once and returns when the signal aborts.
+ *
+ * `watch` publishes a snapshot whenever something changed and rejects on any fault: the watcher owns
+ * back-off, jitter, dedupe, last-known-good and staleness, so a source needs none of them.
+ */
+export interface DiscoverySource<Options = unknown> {
+  /** As in `DISCOVERY`. */
+  readonly name: string
+  /** Reads the source's own settings; its issues become start-up faults that name the variable. */
+  readonly settings: z.ZodType<Options, SourceInput>
+  watch(options: Options, publish: Publish, context: SourceContext): Promise<void>
+}
+
+/** Where a source's settings come from. */
+export interface SourceInput {
+  readonly environment: Environment
+  /** `<NAME>_SERVICE_URL` and gateway.yaml's `urls`, checked: service name → absolute URLs without a path. */
+  readonly urls: ReadonlyMap<string, readonly string[]>
+}
+
+/** Environment variables by name; empty ones have been dropped. */
+export type Environment = Readonly<Record<string, string | undefined>>

@@ -1,0 +1,57 @@
+/**
+ * Every error the gateway itself answers with, in one table: stable code → status and title.
+ * The boundary (door/error-boundary.ts) turns them into RFC 9457 problem details; nothing else does.
+ */
+const table = {
+  // the caller's fault
+  bad_request: [400, 'Bad request'],
+  ambiguous_path: [400, 'Ambiguous path'],
+  authentication_required: [401, 'Authentication required'],
+  not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'Method not allowed'],
+  request_timeout: [408, 'Request timeout'],
+  uri_too_long: [414, 'URI too long'],
+  headers_too_large: [431, 'Request header fields too large'],
+  client_closed_request: [499, 'Client closed request'],
+  // the gateway's own
+  internal_error: [500, 'Internal error'],
+  method_not_implemented: [501, 'Method not implemented'],
+  // the house's fault: see proxy/upstream-errors.ts for what leads to which
+  upstream_refused: [502, 'Upstream refused the connection'],
+  upstream_unreachable: [502, 'Upstream unreachable'],
+  upstream_reset: [502, 'Upstream closed the connection before answering'],
+  upstream_bad_response: [502, 'Upstream sent an invalid response'],
+  no_instance: [503, 'No instance available'],
+  shutting_down: [503, 'Shutting down'],
+  upstream_timeout: [504, 'Upstream timed out'],
+} as const satisfies Record<string, readonly [status: number, title: string]>
+
+export type ErrorCode = keyof typeof table
+
+export interface GatewayErrorOptions {
+  /** What happened this time, for a person. Shown to the caller: never a secret, an address or a stack. */
+  detail?: string
+  /** Reply headers that belong to the error, e.g. `Retry-After` or `WWW-Authenticate`. */
+  headers?: Readonly<Record<string, string>>
+  cause?: unknown
+}
+
+/** An error with a stable code, and the only kind whose text reaches a caller. */
+export class GatewayError extends Error {
+  override name = 'GatewayError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly title: string
+  readonly detail: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
+    const [status, title] = table[code]
+    super(options.detail ?? title, { cause: options.cause })
+    this.code = code
+    this.status = status
+    this.title = title
+    this.detail = options.detail
+    this.headers = options.headers ?? {}
+  }
+}
