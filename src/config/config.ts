@@ -19,6 +19,8 @@ export interface Config {
     readonly requestMs: number
     /** Longest silence within a body, either way. */
     readonly idleMs: number
+    /** Longest silence on an open WebSocket. */
+    readonly webSocketIdleMs: number
   }
   readonly drain: { readonly delayMs: number; readonly timeoutMs: number }
   readonly discovery: {

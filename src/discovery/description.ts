@@ -1,56 +1,128 @@
 import { z } from 'zod'
 import { type BalancingPolicyName, balancingPolicies } from '../proxy/balance/index.ts'
 
-/** A duration as people write it (`15s`, `500ms`, `2m`), as milliseconds. */
+// Every message begins with "expected": faults of gateway.yaml, the environment and tags are built from them.
+
+const durationText = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const longestDurationMs = 24 * unitMs.h
+
+/** A duration as people write it (`15s`, `500ms`, `2m`), as whole milliseconds; at most a day. */
 export const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration such as 500ms, 15s or 2m')
+  .string('expected a duration such as 500ms, 15s or 2m')
+  .regex(durationText, 'expected a duration such as 500ms, 15s or 2m')
   .transform((text) => {
-    const [, amount, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(text) ?? []
-    return Number(amount) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']
+    const [, amount, unit] = durationText.exec(text)!
+    return Math.round(Number(amount) * unitMs[unit as keyof typeof unitMs])
   })
+  .refine((ms) => ms <= longestDurationMs, 'expected a duration of at most 24h')
+
+/** A duration that something is given up after. */
+export const timeout = duration.refine((ms) => ms > 0, 'expected a duration longer than 0, such as 15s')
 
 /** A path prefix: absolute, whole segments, nothing that a house could read differently. */
-const prefix = z
-  .string()
-  .regex(/^\/(?:[A-Za-z0-9._~!$&'()*+,=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,=:@-]+)*)?$/, {
-    message: 'expected a path such as /api/users, without a trailing slash, escapes or query',
-  })
+export const pathPrefix = z
+  .string('expected a path such as /api/users')
+  .regex(
+    /^\/(?:[A-Za-z0-9._~!$&'()*+,=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,=:@-]+)*)?$/,
+    'expected a path such as /api/users, without a trailing slash, escapes or query',
+  )
   .refine((path) => !path.split('/').some((segment) => segment === '.' || segment === '..'), {
     message: 'expected a path without . or .. segments',
   })
 
 /** Tags and annotations are strings, gateway.yaml has types: both spell the same value. */
-const flag = z.union([z.boolean(), z.stringbool()])
-const count = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.int().min(0).max(10))
-const oneOrMore = <T extends z.ZodType>(item: T) =>
-  z.union([item.transform((value) => [value]), z.array(item).min(1)])
-const words = z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean))
+const flag = z.union([z.boolean(), z.stringbool()], 'expected true or false')
+
+const wholeNumber = (least: number, most: number) => {
+  const message = `expected a whole number from ${least} to ${most}`
+  return z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d{1,5}$/)
+          .transform(Number),
+      ],
+      message,
+    )
+    .pipe(z.int(message).min(least, message).max(most, message))
+}
+
+const paths = z
+  .union([pathPrefix, z.array(pathPrefix).min(1)], 'expected a path such as /api/users, or a list of them')
+  .transform((value) => (typeof value === 'string' ? [value] : value))
+
+/** RFC 6749, appendix A.4: scope-token. */
+const scopeToken = z
+  .string('expected a scope such as users:read')
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'expected a scope such as users:read')
+const scopeMessage = 'expected scopes such as users:read, separated by spaces or as a list'
+const scopes = z.union(
+  [
+    z
+      .string()
+      .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+      .pipe(z.array(scopeToken).min(1, scopeMessage)),
+    z.array(scopeToken).min(1, scopeMessage),
+  ],
+  scopeMessage,
+)
+
+const documentMessage = 'expected a path such as /openapi.json, or false for none'
+const portMessage = 'expected a port number from 1 to 65535, or the name of a port'
+const providerMessage = 'expected the name of a provider such as google'
+const policyNames = Object.keys(balancingPolicies) as [BalancingPolicyName]
 
 /**
- * How a service describes its routes: the same words in Consul tags, Kubernetes annotations and gateway.yaml
- * (shared/design: "How a service describes its routes"). Absent keys take the defaults of table.ts.
+ * How a service describes its routes: the same words in Consul tags, Kubernetes annotations and gateway.yaml.
+ * Absent keys take the defaults of table.ts.
  */
 export const descriptionSchema = z
   .strictObject({
     enable: flag.describe('opt in; a registered service is invisible until it says so'),
-    path: oneOrMore(prefix).describe('one or more path prefixes, matched by whole segments, longest first'),
-    strip: prefix.or(z.literal('')).describe('what is cut from the front of the path before forwarding'),
-    auth: z.enum(['none', 'optional', 'required']).describe('who may pass'),
-    scope: z.union([words, z.array(z.string().min(1))]).describe('scopes the token must carry'),
-    timeout: duration.describe('whole-request deadline, in milliseconds once parsed'),
-    retries: count.describe('further attempts, only where safe'),
+    path: paths.describe('one or more path prefixes, matched by whole segments, longest first'),
+    strip: z
+      .union([pathPrefix, z.literal('')], 'expected a path such as /api, or "" to strip nothing')
+      .describe('what is cut from the front of the path before forwarding'),
+    auth: z
+      .enum(['none', 'optional', 'required'], 'expected none, optional or required')
+      .describe('who may pass'),
+    scope: scopes.describe('scopes the token must carry'),
+    timeout: timeout.describe('whole-request deadline, in milliseconds once parsed'),
+    retries: wholeNumber(0, 10).describe('further attempts, only where safe'),
     openapi: z
-      .union([
-        z.literal(false),
-        z.literal('false').transform(() => false as const),
-        z.string().startsWith('/'),
-      ])
+      .union(
+        [
+          z.literal(false),
+          z.literal('false').transform(() => false as const),
+          // Not `//…`: as a URL reference that would name another host.
+          z.string().regex(/^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/, documentMessage),
+        ],
+        documentMessage,
+      )
       .describe('where the API description is; false for none'),
-    inject: z.string().min(1).describe('provider whose token of the caller is forwarded'),
-    port: z.union([z.int().min(1).max(65535), z.string().min(1)]).describe('port name or number'),
-    protocol: z.enum(['http', 'https']).describe('how the house is spoken to'),
-    balance: z.enum(Object.keys(balancingPolicies) as [BalancingPolicyName]).describe('balancing policy'),
+    inject: z
+      .string(providerMessage)
+      .regex(/^[a-z][a-z0-9-]*$/, providerMessage)
+      .describe('provider whose token of the caller is forwarded'),
+    port: z
+      .union(
+        [
+          z.int().min(1).max(65535),
+          z
+            .string()
+            .regex(/^\d{1,5}$/)
+            .transform(Number)
+            .pipe(z.int().min(1).max(65535)),
+          z.string().regex(/^(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*$/, portMessage),
+        ],
+        portMessage,
+      )
+      .describe('port name or number'),
+    protocol: z.enum(['http', 'https'], 'expected http or https').describe('how the house is spoken to'),
+    balance: z.enum(policyNames, `expected one of ${policyNames.join(', ')}`).describe('balancing policy'),
   })
   .partial()
 

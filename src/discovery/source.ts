@@ -8,6 +8,11 @@ export interface Instance {
   readonly id: string
   /** Scheme, host and port, no path: `http://127.0.0.1:8001`. What `new URL(…).origin` would give. */
   readonly origin: string
+  /**
+   * TLS server name and `Host` header where the origin is an address that stands for a name: an https house's
+   * certificate names the name. Absent where the origin speaks for itself.
+   */
+  readonly serverName?: string
 }
 
 /** What a source knows of one service. */
@@ -26,6 +31,8 @@ export interface SourceContext {
   readonly log: Log
   /** Aborted at shutdown: `watch` must then end, releasing what it holds. */
   readonly signal: AbortSignal
+  /** What this source published last, if it did: a watch that is started again need not begin blind. */
+  readonly lastKnown?: readonly Service[] | undefined
 }
 
 /**

@@ -1,3 +1,7 @@
+import pino from 'pino'
+import type { Config } from '../config/config.ts'
+import { developmentLine } from './development-log.ts'
+
 /** What the gateway says of itself. Fields are named one by one at each call: nothing is logged whole. */
 export interface Log {
   debug(fields: LogFields, message: string): void
@@ -23,4 +27,77 @@ export interface AccessEntry {
   readonly instance?: string | undefined
   readonly attempts?: number | undefined
   readonly errorCode?: string | undefined
+}
+
+export interface GatewayLog extends Log {
+  access(entry: AccessEntry): void
+  /** Writes out what is buffered; for the last moments of the process. */
+  flush(): void
+}
+
+export interface LogOptions {
+  readonly level: Config['logLevel']
+  /** `people` for a terminal, `json` for a collector: one object a line (pino). */
+  readonly format: 'people' | 'json'
+  /** Where lines go; standard output unless told otherwise. */
+  readonly write?: (line: string) => void
+}
+
+/** The gateway's log. JSON lines are written in the background, at most a second late. */
+export function createLog({ level, format, write }: LogOptions): GatewayLog {
+  if (format === 'people') return createPeopleLog(level, write ?? ((line) => process.stdout.write(line)))
+  const buffer =
+    write === undefined
+      ? pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 1000 })
+      : undefined
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    buffer ?? { write: write! },
+  )
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    access: (entry) => logger.info(entry, 'request'),
+    flush: () => buffer?.flushSync(),
+  }
+}
+
+function createPeopleLog(level: Config['logLevel'], write: (line: string) => void): GatewayLog {
+  const levels = ['debug', 'info', 'warn', 'error', 'silent']
+  const least = levels.indexOf(level)
+  const say = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: LogFields, message: string) => {
+    if (levels.indexOf(name) >= least) write(`${developmentLine(name, fields, message)}\n`)
+  }
+  const info = say('info')
+  return {
+    debug: say('debug'),
+    info,
+    warn: say('warn'),
+    error: say('error'),
+    access: (entry) => info({}, accessLine(entry)),
+    flush: () => {},
+  }
+}
+
+/** `→ POST /api/user/login  auth@127.0.0.1:8001  200  3.2 ms` */
+function accessLine(entry: AccessEntry): string {
+  const house = entry.service === undefined ? 'gateway' : `${entry.service}@${entry.instance ?? '-'}`
+  const notes = [(entry.attempts ?? 1) > 1 ? `attempt ${entry.attempts}` : undefined, entry.errorCode].filter(
+    (note) => note !== undefined,
+  )
+  const columns = [
+    `→ ${entry.method} ${entry.path}`,
+    house,
+    String(entry.status),
+    `${entry.durationMs.toFixed(1)} ms`,
+    ...notes,
+  ]
+  return columns.join('  ')
 }

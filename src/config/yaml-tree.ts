@@ -1,0 +1,169 @@
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
+import type { Environment } from '../discovery/source.ts'
+import { type Fault, type FilePlace, shown } from './fault.ts'
+import { hidePlaceholders, showPlaceholders, substitute } from './placeholders.ts'
+
+/** A YAML value that knows where it stands. */
+export interface YamlNode {
+  /** As plain JavaScript, `${NAME}` replaced. */
+  readonly value: unknown
+  readonly place: FilePlace
+  /** What the author wrote, for a fault: never what a placeholder stands for. */
+  readonly found: string
+  /** A mapping's entries by key, with the key's own place. */
+  readonly entries?: ReadonlyMap<string, YamlEntry>
+  readonly items?: readonly YamlNode[]
+}
+
+export interface YamlEntry {
+  readonly key: FilePlace
+  readonly node: YamlNode
+}
+
+export interface YamlTree {
+  /** Undefined where the file is empty or not YAML. */
+  readonly root: YamlNode | undefined
+  readonly faults: readonly Fault[]
+}
+
+// Anchors may make a small file expand without end: far more than any honest file has.
+const mostNodes = 20_000
+const deepest = 40
+
+/** Reads YAML text; `file` is its name in faults, `environment` what `${NAME}` stands for. Never throws. */
+export function parseYamlTree(file: string, text: string, environment: Environment): YamlTree {
+  const lines = new LineCounter()
+  const placeAt = (offset: number, key = ''): FilePlace => {
+    const { line, col } = lines.linePos(offset)
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), key }
+  }
+  const document = parseDocument(hidePlaceholders(text), {
+    lineCounter: lines,
+    prettyErrors: false,
+    // Ours names the key path and the line of the first.
+    uniqueKeys: false,
+    logLevel: 'error',
+  })
+  const problems = [...document.errors, ...document.warnings]
+  if (problems.length > 0) {
+    const byLine = new Map<number, Fault>()
+    for (const problem of problems) {
+      const place = placeAt(problem.pos[0])
+      if (byLine.has(place.line)) continue
+      const found = showPlaceholders(problem.message).replace(/\s+/g, ' ').slice(0, 200)
+      byLine.set(place.line, { place, found: `an error (${found})`, expected: 'valid YAML' })
+    }
+    return { root: undefined, faults: [...byLine.values()].sort((a, b) => lineOf(a) - lineOf(b)) }
+  }
+  const { contents } = document
+  if (contents === null || (isScalar(contents) && contents.value === null)) {
+    return { root: undefined, faults: [] }
+  }
+  return buildTree({ document, contents, text, environment, placeAt })
+}
+
+interface Build {
+  readonly document: Document
+  readonly contents: Node
+  readonly text: string
+  readonly environment: Environment
+  placeAt(offset: number, key?: string): FilePlace
+}
+
+function buildTree({ document, contents, text, environment, placeAt }: Build): YamlTree {
+  const faults: Fault[] = []
+  let nodes = 0
+  let exhausted = false
+
+  const build = (given: unknown, key: string, depth: number, fallback: number): YamlNode => {
+    const place = placeAt((given as Node | null)?.range?.[0] ?? fallback, key)
+    const nothing: YamlNode = { value: undefined, place, found: 'nothing' }
+    if (exhausted) return nothing
+    if (++nodes > mostNodes || depth > deepest) {
+      exhausted = true
+      faults.push({ place, found: 'more levels or aliases than make sense', expected: 'a smaller file' })
+      return nothing
+    }
+    const node = isAlias(given) ? given.resolve(document) : given
+    if (isAlias(given) && node === undefined) {
+      faults.push({ place, found: `an alias of no anchor, *${given.source}`, expected: 'a value' })
+      return nothing
+    }
+    if (isMap(node)) return buildMap(node, key, depth, place)
+    if (isSeq(node)) return buildList(node, key, depth, place)
+    if (!isScalar(node) || node.value === null) return { ...nothing, value: null }
+    const from = node.range?.[0] ?? fallback
+    const source = text.slice(from, node.range?.[1] ?? from)
+    if (typeof node.value !== 'string') return { value: node.value, place, found: shown(source) }
+    const { value, problems } = substitute(node.value, environment)
+    for (const { placeholder, ...problem } of problems) {
+      const offset = text.indexOf(placeholder, from)
+      faults.push({ place: placeAt(offset === -1 ? from : offset, key), ...problem })
+    }
+    const found = shown(showPlaceholders(node.value))
+    return { value: problems.length > 0 ? undefined : value, place, found }
+  }
+
+  const buildMap = (map: YAMLMap, key: string, depth: number, place: FilePlace): YamlNode => {
+    const entries = new Map<string, YamlEntry>()
+    // Without a prototype, so that a key such as __proto__ is a key like any other.
+    const value: Record<string, unknown> = Object.create(null)
+    for (const pair of map.items as Pair<unknown, unknown>[]) {
+      const keyNode = isAlias(pair.key) ? pair.key.resolve(document) : pair.key
+      const offset = (pair.key as Node | null)?.range?.[0] ?? map.range?.[0] ?? 0
+      if (isCollection(keyNode) || !isScalar(keyNode) || keyNode.value === null) {
+        faults.push({ place: placeAt(offset, key), found: 'a key that is not text', expected: 'a plain key' })
+        continue
+      }
+      const name = showPlaceholders(String(keyNode.value))
+      const path = key === '' ? name : `${key}.${name}`
+      const first = entries.get(name)
+      if (first !== undefined) {
+        const found = `the key again (first at line ${first.key.line})`
+        faults.push({ place: placeAt(offset, path), found, expected: 'each key once' })
+        continue
+      }
+      const node = build(pair.value, path, depth + 1, offset)
+      entries.set(name, { key: placeAt(offset, path), node })
+      value[name] = node.value
+    }
+    return { value, place, found: 'a mapping', entries }
+  }
+
+  const buildList = (list: YAMLSeq, key: string, depth: number, place: FilePlace): YamlNode => {
+    const start = list.range?.[0] ?? 0
+    const items = list.items.map((item, index) => build(item, `${key}[${index}]`, depth + 1, start))
+    const found = items.length === 0 ? 'an empty list' : 'a list'
+    return { value: items.map((item) => item.value), place, found, items }
+  }
+
+  return { root: build(contents, '', 0, 0), faults }
+}
+
+/** The node that a path of keys and indexes leads to, or the last one on the way that exists. */
+export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
+  let node = root
+  for (const step of path) {
+    const next = typeof step === 'number' ? node.items?.[step] : node.entries?.get(String(step))?.node
+    if (next === undefined) break
+    node = next
+  }
+  return node
+}
+
+function lineOf({ place }: Fault): number {
+  return 'line' in place ? place.line : 0
+}

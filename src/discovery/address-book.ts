@@ -1,0 +1,146 @@
+import type { Config } from '../config/config.ts'
+import type { Log } from '../observability/log.ts'
+import { buildRoutes, type KnownService, mergeSnapshots } from './merge.ts'
+import type { Service } from './source.ts'
+import { emptyTable, type Table } from './table.ts'
+import { createWatcher, type SourceStatus } from './watcher.ts'
+
+export interface AddressBook {
+  /** The table now: immutable, swapped as a whole. */
+  current(): Table
+  /** Calls back after every swap; gives the function that ends it. */
+  subscribe(listener: (table: Table) => void): () => void
+  /** True once every source has given its first snapshot. An outage after that does not make it false. */
+  ready(): boolean
+  sources(): readonly SourceStatus[]
+  start(): void
+  stop(): Promise<void>
+}
+
+export interface AddressBookOptions {
+  readonly discovery: Config['discovery']
+  /** gateway.yaml's descriptions by service name. */
+  readonly overrides: Config['services']
+  /** Prefixes that no service may claim. */
+  readonly reserved: (prefix: string) => boolean
+  readonly log: Log
+  readonly now?: () => number
+}
+
+/** How long a service that nobody names any more answers 503 rather than 404. */
+const forgetAfterMs = 10 * 60_000
+/** Changes that come faster than this are applied together. */
+const settleMs = 20
+
+/** What is remembered of a service between snapshots. */
+interface Memory {
+  service: Service
+  /** Since when its source has named no instance; undefined while it has some. */
+  emptySince: number | undefined
+  vanished: boolean
+}
+
+/**
+ * The address book: sources publish, requests read. Holds the last known instances of a service for `holdMs`
+ * when a source says that there are none (an agent restarted empty, a mass of failed checks), since a stale
+ * address is worth more than none; after that the route stays and answers 503.
+ */
+export function createAddressBook(options: AddressBookOptions): AddressBook {
+  const { discovery, overrides, reserved, log, now = Date.now } = options
+  const memories = new Map<string, Memory>()
+  const listeners = new Set<(table: Table) => void>()
+  let table = emptyTable
+  let settling: NodeJS.Timeout | undefined
+  let expiry: NodeJS.Timeout | undefined
+  let lastRebuildAt = 0
+  let reported = new Set<string>()
+
+  const watchers = discovery.sources.map((configured) =>
+    createWatcher({ configured, log, onChange: scheduleRebuild }),
+  )
+
+  function scheduleRebuild(): void {
+    if (settling !== undefined) return
+    const wait = settleMs - (now() - lastRebuildAt)
+    if (wait <= 0) rebuild()
+    else settling = setTimeout(rebuild, wait)
+  }
+
+  function rebuild(): void {
+    clearTimeout(settling)
+    settling = undefined
+    lastRebuildAt = now()
+    remember(mergeSnapshots(watchers.map((watcher) => watcher.snapshot() ?? [])))
+    const { routes, problems } = buildRoutes(known(), overrides, reserved, table)
+    for (const problem of problems) {
+      if (!reported.has(problem)) log.warn({}, `address book: ${problem}`)
+    }
+    reported = new Set(problems)
+    table = Object.freeze({ version: table.version + 1, routes: Object.freeze(routes) })
+    for (const listener of listeners) listener(table)
+  }
+
+  function remember(named: Map<string, Service>): void {
+    const at = now()
+    for (const [name, service] of named) {
+      const memory = memories.get(name)
+      if (service.instances.length > 0 || memory === undefined) {
+        const emptySince = service.instances.length > 0 ? undefined : -Infinity
+        memories.set(name, { service, emptySince, vanished: false })
+      } else {
+        memory.vanished = false
+        emptied(memory, service, at)
+      }
+    }
+    for (const [name, memory] of memories) {
+      if (named.has(name)) continue
+      memory.vanished = true
+      emptied(memory, { ...memory.service, instances: [] }, at)
+      if (at - (memory.emptySince ?? at) > forgetAfterMs) memories.delete(name)
+    }
+    scheduleExpiry(at)
+  }
+
+  function emptied(memory: Memory, service: Service, at: number): void {
+    if (memory.emptySince === undefined) {
+      memory.emptySince = at
+      log.warn(
+        { service: service.name },
+        `address book: no instance of ${service.name} left; the last known are kept for ${discovery.holdMs} ms`,
+      )
+    }
+    const held = at - memory.emptySince < discovery.holdMs
+    memory.service = held ? { ...service, instances: memory.service.instances } : service
+  }
+
+  function scheduleExpiry(at: number): void {
+    clearTimeout(expiry)
+    const due = [...memories.values()].flatMap(({ emptySince, service }) => {
+      if (emptySince === undefined || emptySince === -Infinity) return []
+      return [emptySince + (service.instances.length > 0 ? discovery.holdMs : forgetAfterMs + 1)]
+    })
+    if (due.length > 0) expiry = setTimeout(rebuild, Math.max(1, Math.min(...due) - at)).unref()
+  }
+
+  function* known(): Iterable<KnownService> {
+    for (const { service, vanished } of memories.values()) yield { ...service, vanished }
+  }
+
+  return {
+    current: () => table,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    ready: () => watchers.every((watcher) => watcher.snapshot() !== undefined),
+    sources: () => watchers.map((watcher) => watcher.status()),
+    start() {
+      for (const watcher of watchers) watcher.start()
+    },
+    async stop() {
+      await Promise.all(watchers.map((watcher) => watcher.stop()))
+      clearTimeout(settling)
+      clearTimeout(expiry)
+    },
+  }
+}

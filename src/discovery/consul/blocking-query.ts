@@ -1,0 +1,45 @@
+import { type BlockingOptions, ConsulError, type ConsulReply } from './client.ts'
+import type { RateLimit } from './rate-limit.ts'
+
+/** How long one query may wait for a change. An unchanged answer is the sign of life the watcher counts on. */
+const waitMs = 55_000
+/** Consul adds up to a sixteenth to the wait, to spread its clients; the rest is for the answer's way. */
+const blockingTimeoutMs = waitMs + waitMs / 16 + 5000
+const plainTimeoutMs = 10_000
+
+export interface FollowOptions<T> {
+  /** The query as an error names it: `GET /v1/catalog/services`. */
+  readonly what: string
+  readonly ask: (options: BlockingOptions) => Promise<ConsulReply>
+  /** Outlives the call, so that starting again is no way around it. */
+  readonly allowed: RateLimit
+  /** Makes sense of a body, or throws. */
+  readonly parse: (body: unknown) => T
+  /** Called for every answer, changed or not. */
+  readonly onAnswer: (answer: T) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Asks again and again, each time for what is newer than the last answer, by HashiCorp's rules for blocking
+ * queries: an index below 1 is no index, one that goes backwards starts anew at 0, and requests are limited.
+ * Ends by rejecting only: on any fault, or when the signal aborts.
+ */
+export async function followBlockingQuery<T>(options: FollowOptions<T>): Promise<never> {
+  const { what, ask, allowed, parse, onAnswer, signal } = options
+  let index = 0n
+  for (;;) {
+    await allowed(signal)
+    const timeoutMs = index === 0n ? plainTimeoutMs : blockingTimeoutMs
+    const reply = await ask({ index: String(index), waitMs, signal, timeoutMs })
+    const next = readIndex(what, reply.headers['x-consul-index'])
+    onAnswer(parse(reply.body))
+    index = next < index ? 0n : next
+  }
+}
+
+/** An index of 0 would not block: asking with it again is a busy loop. */
+function readIndex(what: string, header: string | string[] | undefined): bigint {
+  if (typeof header === 'string' && /^\d{1,20}$/.test(header) && BigInt(header) > 0n) return BigInt(header)
+  throw new ConsulError(`Consul: ${what}: a reply without a usable X-Consul-Index (${header ?? 'none'})`)
+}

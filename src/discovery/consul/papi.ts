@@ -1,0 +1,58 @@
+import type http from 'node:http'
+import type Consul from 'consul'
+
+/** The parts of papi, the package's HTTP layer, that its types leave out. Both are in papi's documentation. */
+interface Papi {
+  _ext(event: 'onRequest', extension: (request: PapiRequest, next: () => void) => void): void
+  _get(request: object): Promise<unknown>
+}
+
+interface PapiRequest {
+  req: http.RequestOptions
+  transport: { request(options: http.RequestOptions): http.ClientRequest }
+  res?: http.IncomingMessage & { body?: unknown }
+}
+
+const asPapi = (consul: Consul) => consul as unknown as Papi
+
+/** `/agent/service/:id`, the one blocking call of the agent's that the package does not have. */
+export async function getAgentService(
+  consul: Consul,
+  id: string,
+  { hash, waitMs }: { hash: string; waitMs: number },
+  token: string | undefined,
+  common: object,
+): Promise<unknown> {
+  const response = (await asPapi(consul)._get({
+    ...common,
+    name: 'agent.service',
+    path: '/agent/service/{id}',
+    params: { id },
+    query: hash === '' ? {} : { hash, wait: `${waitMs}ms` },
+    headers: token ? { 'x-consul-token': token } : {},
+  })) as http.IncomingMessage & { body?: unknown }
+  return [response, response.body]
+}
+
+/**
+ * Mends two things in papi 1.1: a reply that is cut off in mid-body is never noticed (it listens to `end` only),
+ * and an IPv6 address keeps the brackets of the URL, which no resolver knows.
+ */
+export function repairTransport(consul: Consul): void {
+  asPapi(consul)._ext('onRequest', (request, next) => {
+    const { transport } = request
+    request.req.hostname = request.req.hostname?.replace(/^\[(.*)\]$/, '$1')
+    request.transport = {
+      request(options) {
+        const outgoing = transport.request(options)
+        outgoing.once('response', (response) => {
+          response.once('close', () => {
+            if (!response.complete) outgoing.emit('error', new Error('the reply was cut off'))
+          })
+        })
+        return outgoing
+      },
+    }
+    next()
+  })
+}

@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs } from '../consul/backoff.ts'
+import { followBlockingQuery } from '../consul/blocking-query.ts'
+import { type ConsulClient, createConsulClient } from '../consul/client.ts'
+import { createRateLimit, type RateLimit } from '../consul/rate-limit.ts'
+import { parseCatalog, parseInstances } from '../consul/replies.ts'
+import { createServiceView, type ServiceView } from '../consul/service-view.ts'
+import { type ConsulOptions, consulSettings } from '../consul/settings.ts'
+import { mayOptIn } from '../consul/tags.ts'
+import type { DiscoverySource, Publish, Service, SourceContext } from '../source.ts'
+
+/** Consul's agent refuses one address's connections from the 200th on, unless it was told otherwise. */
+const manyServices = 150
+const serviceBackoff = { firstMs: 500, mostMs: 8000 }
+const steadyMs = 10_000
+
+/**
+ * Services in Consul's catalog that carry the tag `gateway.enable=true`, with their passing instances. One
+ * blocking query follows the catalog and one follows each service, so that a change is known at once.
+ *
+ * `watch` rejects when the catalog cannot be followed. A service that cannot be followed keeps its last known
+ * instances and is asked again with a back-off of its own; the others are not concerned.
+ */
+export const consulSource: DiscoverySource<ConsulOptions> = {
+  name: 'consul',
+  settings: consulSettings,
+  async watch(options, publish, context) {
+    const client = createConsulClient(options)
+    const ended = new AbortController()
+    const signal = AbortSignal.any([context.signal, ended.signal])
+    const catalog = createCatalog(client, publish, { ...context, signal })
+    try {
+      const followed = followBlockingQuery({
+        what: 'GET /v1/catalog/services',
+        ask: client.services,
+        allowed: createRequestLimit(),
+        parse: parseCatalog,
+        onAnswer: catalog.update,
+        signal,
+      })
+      await Promise.race([followed, catalog.failed])
+    } catch (error) {
+      if (!context.signal.aborted) throw error
+    } finally {
+      ended.abort()
+      await catalog.ended()
+      client.destroy()
+    }
+  },
+}
+
+/** A lone change is asked for at once, a catalog that never rests once a second. */
+const createRequestLimit = () => createRateLimit({ burst: 3, intervalMs: 1000 })
+
+/** One service that the catalog names, and how following it goes. */
+interface Followed {
+  readonly name: string
+  readonly view: ServiceView
+  readonly stop: AbortController
+  readonly allowed: RateLimit
+  tags: readonly string[]
+  /** Undefined until it answered or failed for the first time. */
+  state: 'answers' | 'fails' | undefined
+  service: Service | undefined
+  lastError: Error | undefined
+}
+
+function createCatalog(client: ConsulClient, publish: Publish, { log, signal, lastKnown }: SourceContext) {
+  const services = new Map<string, Followed>()
+  const loops = new Set<Promise<void>>()
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => {})
+  let complete = false
+  let warnedOfMany = false
+
+  function update(catalog: ReadonlyMap<string, readonly string[]>): void {
+    const wanted = new Map([...catalog].filter(([, tags]) => mayOptIn(tags)))
+    for (const [name, { stop }] of services) {
+      if (wanted.has(name)) continue
+      stop.abort()
+      services.delete(name)
+    }
+    for (const [name, tags] of wanted) {
+      const known = services.get(name)
+      if (known === undefined) start(name, tags)
+      else known.tags = tags
+    }
+    if (services.size > manyServices && !warnedOfMany) {
+      warnedOfMany = true
+      log.warn(
+        { source: 'consul', services: services.size },
+        `consul: ${services.size} services are followed, one connection each: see that the agent's limits.http_max_conns_per_client allows for it`,
+      )
+    }
+    settle()
+  }
+
+  function start(name: string, tags: readonly string[]): void {
+    // What was known when the watch began says nothing of a service that left and came back since.
+    const before = complete ? undefined : lastKnown?.find((service) => service.name === name)
+    const followed: Followed = {
+      name,
+      view: createServiceView(name, log, before),
+      stop: new AbortController(),
+      allowed: createRequestLimit(),
+      tags,
+      state: undefined,
+      service: before,
+      lastError: undefined,
+    }
+    services.set(name, followed)
+    const loop = follow(followed, AbortSignal.any([signal, followed.stop.signal]))
+    loops.add(loop)
+    loop.finally(() => loops.delete(loop))
+  }
+
+  /** Follows one service until the signal aborts. Never rejects. */
+  async function follow(followed: Followed, until: AbortSignal): Promise<void> {
+    const { name, view, allowed } = followed
+    for (let failures = 0; !until.aborted; failures++) {
+      const startedAt = performance.now()
+      try {
+        await followBlockingQuery({
+          what: `GET /v1/health/service/${name}`,
+          ask: (query) => client.passing(name, query),
+          allowed,
+          parse: (body) => parseInstances(name, body),
+          onAnswer(instances) {
+            followed.state = 'answers'
+            followed.lastError = undefined
+            followed.service = view.update(instances, followed.tags)
+            settle()
+          },
+          signal: until,
+        })
+      } catch (error) {
+        if (until.aborted) return
+        fail(followed, error instanceof Error ? error : new Error(String(error)))
+      }
+      // Only a query that held starts afresh: one that answers and breaks at once must not become a loop.
+      if (performance.now() - startedAt > steadyMs) failures = 0
+      await sleep(backoffMs(failures, serviceBackoff), undefined, { signal: until }).catch(() => {})
+    }
+  }
+
+  function fail(followed: Followed, error: Error): void {
+    if (followed.lastError?.message !== error.message) {
+      const kept =
+        followed.service === undefined ? 'nothing is known of it yet' : 'its last known instances stay'
+      log.warn(
+        { source: 'consul', service: followed.name },
+        `consul: ${followed.name}: ${kept}: ${error.message}`,
+      )
+    }
+    followed.lastError = error
+    followed.state = 'fails'
+    settle()
+  }
+
+  /** Publishes, once every service of the first catalog has answered: half a picture is not one. */
+  function settle(): void {
+    if (signal.aborted) return
+    const all = [...services.values()]
+    if (!complete) {
+      if (all.some(({ state }) => state === undefined)) return
+      const [first] = all
+      if (first?.lastError !== undefined && all.every(({ state }) => state === 'fails')) {
+        // Not one answers: that is Consul's trouble, and no reason to say that there are no services.
+        failure.reject(first.lastError)
+        return
+      }
+      complete = true
+    }
+    publish(all.flatMap(({ service }) => service ?? []))
+  }
+
+  return {
+    update,
+    /** Rejects when no service can be followed from the start. */
+    failed: failure.promise,
+    async ended() {
+      await Promise.all(loops)
+    },
+  }
+}

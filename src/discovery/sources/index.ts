@@ -1,0 +1,9 @@
+import type { DiscoverySource } from '../source.ts'
+import { dnsSource } from './dns.ts'
+import { staticSource } from './static.ts'
+
+/** Every source by its name in `DISCOVERY`: a new one is one file and one line here. */
+export const discoverySources = {
+  static: staticSource,
+  dns: dnsSource,
+} as const satisfies Record<string, DiscoverySource>

@@ -1,0 +1,34 @@
+import { once } from 'node:events'
+import { z } from 'zod'
+import { serviceVariable } from '../../config/service-urls.ts'
+import { isSrvUrl } from '../dns/target.ts'
+import type { DiscoverySource, Service, SourceInput } from '../source.ts'
+
+/** Services at the URLs that were written down, as they are: `AUTH_SERVICE_URL=http://localhost:8001`. */
+export const staticSource = {
+  name: 'static',
+  settings: z.custom<SourceInput>().transform(({ environment, urls }, context): readonly Service[] => {
+    const services: Service[] = []
+    for (const [name, list] of urls) {
+      if (list.some(isSrvUrl)) {
+        const variable = serviceVariable(name)
+        context.addIssue({
+          code: 'custom',
+          path: environment[variable] === undefined ? ['urls', name] : ['environment', variable],
+          message: 'expected http:// or https:// (SRV records need DISCOVERY=dns)',
+        })
+      }
+      const origins = new Set(list.map((url) => new URL(url).origin))
+      services.push({
+        name,
+        instances: [...origins].map((origin) => ({ id: origin, origin })),
+        description: {},
+      })
+    }
+    return services
+  }),
+  async watch(services, publish, { signal }) {
+    publish(services)
+    if (!signal.aborted) await once(signal, 'abort')
+  },
+} satisfies DiscoverySource<readonly Service[]>

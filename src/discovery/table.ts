@@ -1,0 +1,52 @@
+import type { BalancingPolicyName } from '../proxy/balance/index.ts'
+import type { Instance } from './source.ts'
+
+/** One path prefix and the service it leads to, with every default filled in. */
+export interface Route {
+  readonly prefix: string
+  readonly service: string
+  /** Cut from the front of the path before forwarding; empty for nothing. */
+  readonly strip: string
+  readonly auth: 'none' | 'optional' | 'required'
+  readonly scopes: readonly string[]
+  /** Deadline of the reply's head; undefined for the gateway's default. */
+  readonly timeoutMs: number | undefined
+  readonly retries: number
+  readonly openapi: string | false
+  readonly inject: string | undefined
+  readonly balance: BalancingPolicyName
+  /** The same array for every route of a service; empty when none is known to be up. */
+  readonly instances: readonly Instance[]
+}
+
+/** The address book at one moment. It never changes: a new one takes its place. */
+export interface Table {
+  readonly version: number
+  /** Longest prefix first. */
+  readonly routes: readonly Route[]
+}
+
+export const emptyTable: Table = Object.freeze({ version: 0, routes: Object.freeze([]) })
+
+/** Looks a path up. Built once for each table, so that a request pays one map look-up for each segment. */
+export type Lookup<T> = (path: string) => T | undefined
+
+/**
+ * Longest-prefix match by whole segments: `/api/users` leads to `/api/users` and `/api/users/1`, never to
+ * `/api/users2`. The path has been through door/path.ts, so what is matched is what is forwarded.
+ */
+export function createLookup<T extends { readonly prefix: string }>(routes: readonly T[]): Lookup<T> {
+  const byPrefix = new Map(routes.map((route) => [route.prefix, route]))
+  const longest = Math.max(0, ...routes.map((route) => route.prefix.length))
+  return (path) => {
+    // A prefix longer than every known one cannot match: start where the longest could end.
+    let end = path.length
+    while (end > longest) end = path.lastIndexOf('/', end - 1)
+    while (end > 0) {
+      const route = byPrefix.get(end === path.length ? path : path.slice(0, end))
+      if (route !== undefined) return route
+      end = path.lastIndexOf('/', end - 1)
+    }
+    return byPrefix.get('/')
+  }
+}

@@ -1,0 +1,137 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ConfiguredSource } from '../config/config.ts'
+import type { Log } from '../observability/log.ts'
+import type { Service } from './source.ts'
+
+/** How a source is doing, for readiness, metrics and the operator. */
+export interface SourceStatus {
+  readonly source: string
+  /** `starting` until the first snapshot; `failing` serves the last one known. */
+  readonly state: 'starting' | 'live' | 'failing'
+  /** Milliseconds since the epoch of the last word from the source, changed or not. */
+  readonly lastHeardAt: number | undefined
+  readonly lastError: string | undefined
+}
+
+export interface Watcher {
+  start(): void
+  /** Ends the source and waits for it. */
+  stop(): Promise<void>
+  status(): SourceStatus
+  /** The last snapshot, sorted; undefined until the first. */
+  snapshot(): readonly Service[] | undefined
+}
+
+export interface WatcherOptions {
+  readonly configured: ConfiguredSource
+  readonly log: Log
+  /** Called for every snapshot that differs from the one before. */
+  readonly onChange: () => void
+  readonly random?: () => number
+  readonly backoff?: { readonly firstMs: number; readonly mostMs: number }
+}
+
+/** A watch that lasted this long was a good one. */
+const steadyMs = 10_000
+
+/**
+ * Keeps one source going: restarts it with jittered, doubling back-off when it fails or ends, drops snapshots
+ * that say nothing new, and keeps the last one known whatever happens to the source.
+ *
+ * The ceiling of 4 s (client-go's is 30 s) is what lets a gateway that was started before its Consul be ready
+ * within 5 s of it; a gateway is one client, not a fleet of kubelets.
+ */
+export function createWatcher(options: WatcherOptions): Watcher {
+  const {
+    configured,
+    log,
+    onChange,
+    random = Math.random,
+    backoff = { firstMs: 400, mostMs: 4000 },
+  } = options
+  const name = configured.source.name
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  let snapshot: readonly Service[] | undefined
+  let state: SourceStatus['state'] = 'starting'
+  let lastHeardAt: number | undefined
+  let lastError: string | undefined
+  let failures = 0
+
+  function publish(services: readonly Service[]): void {
+    if (stopping.signal.aborted) return
+    lastHeardAt = Date.now()
+    if (state === 'failing') log.info({ source: name }, `discovery: ${name} answers again`)
+    state = 'live'
+    lastError = undefined
+    const sorted = normalize(services)
+    if (isDeepStrictEqual(sorted, snapshot)) return
+    snapshot = sorted
+    onChange()
+  }
+
+  function fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    // Once for each new fault: an outage of an hour is one line, not a thousand.
+    if (message !== lastError) {
+      const kept = snapshot === undefined ? 'nothing known yet' : 'serving the last known'
+      log.warn({ source: name }, `discovery: ${name} fails (${kept}): ${message}`)
+    }
+    lastError = message
+    if (state === 'live') state = 'failing'
+  }
+
+  async function run(): Promise<void> {
+    const { signal } = stopping
+    while (!signal.aborted) {
+      const startedAt = Date.now()
+      try {
+        await configured.source.watch(configured.options, publish, { log, signal, lastKnown: snapshot })
+        if (!signal.aborted) fail(new Error('the source ended without being asked to'))
+      } catch (error) {
+        if (!signal.aborted) fail(error)
+      }
+      if (signal.aborted) return
+      // Only a watch that held starts afresh: one that answers and breaks at once must not become a loop.
+      if (Date.now() - startedAt > steadyMs) failures = 0
+      const ceiling = Math.min(backoff.firstMs * 2 ** failures, backoff.mostMs)
+      failures += 1
+      await pause(ceiling * (0.5 + random() / 2), signal)
+    }
+  }
+
+  return {
+    start() {
+      running ??= run()
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+    status: () => ({ source: name, state, lastHeardAt, lastError }),
+    snapshot: () => snapshot,
+  }
+}
+
+/** Order is not information: two snapshots that differ in it only are the same. */
+function normalize(services: readonly Service[]): readonly Service[] {
+  return services
+    .map((service) => ({
+      ...service,
+      instances: service.instances.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Waits, or returns at once when the signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+  })
+}

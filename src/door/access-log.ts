@@ -1,0 +1,34 @@
+import type { Middleware } from 'koa'
+import type { AccessEntry } from '../observability/log.ts'
+import type { Exchange } from '../proxy/exchange.ts'
+import type { DoorState } from './state.ts'
+
+/** One line for each request, after its reply: proxied or the gateway's own, good or bad. */
+export function createAccessLog({ access }: { access: (entry: AccessEntry) => void }): Middleware<DoorState> {
+  return async function accessLog(ctx, next) {
+    const startedAt = performance.now()
+    await next()
+    const { exchange } = ctx.state
+    const forwarded = exchange?.route === undefined ? undefined : exchange
+    access({
+      requestId: ctx.state.requestId,
+      method: ctx.req.method ?? '',
+      path: ctx.state.path,
+      status: statusOf(forwarded) ?? ctx.status,
+      durationMs: performance.now() - startedAt,
+      clientAddress: ctx.state.caller.address,
+      bytesSent: forwarded?.bytesSent || (ctx.respond === false ? 0 : (ctx.length ?? 0)),
+      service: forwarded?.route?.service,
+      instance: forwarded?.upstream?.address,
+      attempts: forwarded?.attempts,
+      errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
+    })
+  }
+}
+
+/** A client that left is a 499 whatever was sent before; otherwise what the house said, if it said anything. */
+function statusOf(exchange: Exchange | undefined): number | undefined {
+  if (exchange === undefined) return undefined
+  if (exchange.failure?.code === 'client_closed_request') return exchange.failure.status
+  return exchange.status === 0 ? undefined : exchange.status
+}

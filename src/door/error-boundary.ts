@@ -1,0 +1,55 @@
+import type { Middleware, ParameterizedContext } from 'koa'
+import { GatewayError } from '../errors.ts'
+import type { Log } from '../observability/log.ts'
+import { lingerAfterReply } from './linger.ts'
+import { problemMediaType, toProblem } from './problem.ts'
+import type { DoorState } from './state.ts'
+
+type Context = ParameterizedContext<DoorState>
+
+/**
+ * The one place where an error becomes a reply. What is not a GatewayError is a bug: logged with its stack,
+ * answered with `internal_error` and nothing of it shown.
+ */
+export function createErrorBoundary({
+  log,
+  draining,
+}: {
+  log: Log
+  draining: () => boolean
+}): Middleware<DoorState> {
+  return async function errorBoundary(ctx, next) {
+    try {
+      await next()
+    } catch (thrown) {
+      // koa-proxies rejects with an error of its own making; the exchange knows the real one.
+      const error = ctx.state.exchange?.failure ?? asGatewayError(thrown, ctx, log)
+      ctx.state.errorCode = error.code
+      reply(ctx, error)
+    }
+    if (ctx.res.headersSent) return
+    ctx.set('X-Request-Id', ctx.state.requestId)
+    if (draining()) ctx.set('Connection', 'close')
+  }
+}
+
+function asGatewayError(thrown: unknown, ctx: Context, log: Log): GatewayError {
+  if (thrown instanceof GatewayError) return thrown
+  const stack = thrown instanceof Error ? thrown.stack : String(thrown)
+  log.error({ requestId: ctx.state.requestId, stack }, 'unexpected error while handling a request')
+  return new GatewayError('internal_error', { cause: thrown })
+}
+
+function reply(ctx: Context, error: GatewayError): void {
+  if (ctx.res.headersSent || !ctx.writable) return
+  ctx.respond = true
+  ctx.status = error.status
+  ctx.body = toProblem(error, ctx.state.requestId)
+  ctx.type = problemMediaType
+  ctx.set('Cache-Control', 'no-store')
+  ctx.set(error.headers as Record<string, string>)
+  if (!ctx.req.complete) {
+    ctx.set('Connection', 'close')
+    lingerAfterReply(ctx.res)
+  }
+}

@@ -1,0 +1,29 @@
+import type { Middleware } from 'koa'
+import type { SourceStatus } from '../discovery/watcher.ts'
+
+export interface HealthOptions {
+  /** Every discovery source has spoken at least once. */
+  readonly discovered: () => boolean
+  readonly sources: () => readonly SourceStatus[]
+  /** The process has been asked to stop. */
+  readonly stopping: () => boolean
+}
+
+/** Alive: the event loop answers. Nothing else belongs here, or a restart would be the cure for a neighbour. */
+export const livez: Middleware = (ctx) => {
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = { status: 'ok' }
+}
+
+/** Ready for traffic: fails from the first moment of a shutdown, and before the first table. */
+export function createReadyz({ discovered, sources, stopping }: HealthOptions): Middleware {
+  return (ctx) => {
+    const ready = discovered() && !stopping()
+    ctx.status = ready ? 200 : 503
+    ctx.set('Cache-Control', 'no-store')
+    ctx.body = {
+      status: ready ? 'ready' : stopping() ? 'stopping' : 'starting',
+      discovery: Object.fromEntries(sources().map(({ source, state }) => [source, state])),
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import type Koa from 'koa'
+import type { Middleware } from 'koa'
+import { GatewayError } from '../errors.ts'
+import { checkPath } from './begin.ts'
+import { livez } from './health.ts'
+import type { OwnPaths } from './own-paths.ts'
+import type { DoorState } from './state.ts'
+
+/** The rooms behind the door, each a middleware made by its own factory. */
+export interface Rooms {
+  readonly begin: Middleware<DoorState>
+  readonly accessLog: Middleware<DoorState>
+  readonly errorBoundary: Middleware<DoorState>
+  readonly ownPaths: OwnPaths
+  readonly readyz: Middleware<DoorState>
+  /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
+  readonly pages: Middleware<DoorState>
+  readonly proxy: Middleware<DoorState>
+}
+
+/** The table of contents: what a request passes, in order. */
+export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
+  app.use(rooms.begin) //                       an id, and who is at the other end
+  app.use(rooms.accessLog) //                   one line, once it is answered
+  app.use(rooms.errorBoundary) //               every error becomes a problem reply here
+  app.use(checkPath) //                         one reading of the path, or 400
+  app.use(
+    only(rooms.ownPaths.includes, [
+      at('/livez', livez),
+      at('/readyz', rooms.readyz),
+      rooms.pages, //                           /, /docs, /openapi.json
+      notFound,
+    ]),
+  )
+  app.use(rooms.proxy) //                       /api/**: route, instance, house
+  app.use(notFound)
+}
+
+const notFound: Middleware<DoorState> = (ctx) => {
+  throw new GatewayError('not_found', { detail: `Nothing is found at ${ctx.state.path}.` })
+}
+
+/** Lets a request into these middlewares only if its path is one of theirs; the others never pay for them. */
+function only(
+  includes: (path: string) => boolean,
+  chain: readonly Middleware<DoorState>[],
+): Middleware<DoorState> {
+  return (ctx, next) => {
+    if (!includes(ctx.state.path)) return next()
+    const step = (index: number): Promise<unknown> | unknown =>
+      chain[index]?.(ctx, async () => step(index + 1))
+    return step(0)
+  }
+}
+
+/** Answers GET and HEAD of one exact path. */
+function at(path: string, answer: Middleware<DoorState>): Middleware<DoorState> {
+  return (ctx, next) => {
+    if (ctx.state.path !== path) return next()
+    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+      throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET, HEAD' } })
+    }
+    return answer(ctx, next)
+  }
+}

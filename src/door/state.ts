@@ -1,0 +1,14 @@
+import type { Exchange } from '../proxy/exchange.ts'
+import type { Caller } from './forwarded.ts'
+
+/** What the door knows of a request: Koa's `ctx.state`. */
+export interface DoorState {
+  requestId: string
+  caller: Caller
+  /** Checked and normalised; `-` until then. */
+  path: string
+  /** Set once the request has come to the proxy. */
+  exchange?: Exchange
+  /** Of the error that was answered, if any. */
+  errorCode?: string
+}

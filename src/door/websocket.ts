@@ -1,0 +1,73 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GatewayError } from '../errors.ts'
+import type { AccessEntry, Log } from '../observability/log.ts'
+import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
+import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
+import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
+import { checkTarget } from './path.ts'
+import { requestId } from './request-id.ts'
+import { writeProblem } from './server.ts'
+
+export interface WebSocketDoorOptions {
+  readonly routes: ProxyRoutes
+  readonly relay: WebSocketRelay
+  readonly identify: IdentifyCaller
+  readonly authorize: (route: ProxyRoute) => void
+  readonly access: (entry: AccessEntry) => void
+  readonly log: Log
+}
+
+/**
+ * The door's side of a WebSocket handshake, which Node hands over as a bare socket and Koa therefore never
+ * sees: the same steps as in routes.ts, in the same order.
+ */
+export function createWebSocketDoor(options: WebSocketDoorOptions) {
+  const { routes, relay, identify, authorize, access, log } = options
+  return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const startedAt = performance.now()
+    const id = requestId(incoming.rawHeaders)
+    const caller = identify(incoming)
+    let path = '-'
+    let route: ProxyRoute | undefined
+    const done = ({ status, attempts, upstream, failure }: WebSocketOutcome) =>
+      access({
+        requestId: id,
+        method: incoming.method ?? '',
+        path,
+        status,
+        durationMs: performance.now() - startedAt,
+        clientAddress: caller.address,
+        bytesSent: 0,
+        service: route?.service,
+        instance: upstream?.address,
+        attempts,
+        errorCode: failure?.code,
+      })
+    const refuse = (error: GatewayError) => writeProblem(socket, error, id)
+    try {
+      const checked = checkTarget(incoming.url ?? '/')
+      incoming.url = checked.target
+      path = checked.path
+      if (incoming.method !== 'GET')
+        throw new GatewayError('bad_request', { detail: 'A WebSocket begins with GET.' })
+      route = routes.find(path)
+      if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
+      authorize(route)
+    } catch (thrown) {
+      const error = toGatewayError(thrown, id, log)
+      socket.on('error', () => {})
+      refuse(error)
+      done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
+      return
+    }
+    relay.relay({ incoming, socket, head, route, identity: forwardedIdentity(caller, id), refuse, done })
+  }
+}
+
+function toGatewayError(thrown: unknown, id: string, log: Log): GatewayError {
+  if (thrown instanceof GatewayError) return thrown
+  const stack = thrown instanceof Error ? thrown.stack : String(thrown)
+  log.error({ requestId: id, stack }, 'unexpected error while handling a WebSocket handshake')
+  return new GatewayError('internal_error', { cause: thrown })
+}

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Middleware } from 'koa'
+import type { Table } from '../discovery/table.ts'
+import type { Welcome } from '../openapi/endpoints.ts'
+import { securePage } from './page-security.ts'
+import { favicon, renderWelcome } from './welcome-page.ts'
+
+export interface WelcomeOptions {
+  /** Where the gateway's own endpoints are mounted: empty or `/e`. */
+  readonly routePrefix: string
+  /** What browsers see, without a trailing slash. */
+  readonly publicUrl: string
+  readonly table: { current(): Pick<Table, 'routes'> }
+  readonly version: string
+}
+
+/** `GET /`: a page where a browser asks for one, JSON for everybody else. */
+export function createWelcome({ routePrefix, publicUrl, table, version }: WelcomeOptions): Middleware {
+  const style = readFileSync(new URL('welcome.css', import.meta.url), 'utf8')
+  const styleSource = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
+  const welcome: Welcome = {
+    message: 'Welcome to munjigi',
+    docs: `${publicUrl}${routePrefix}/docs`,
+    openapi: `${publicUrl}${routePrefix}/openapi.json`,
+    version,
+  }
+
+  return (ctx) => {
+    ctx.vary('Accept')
+    ctx.set('Cache-Control', 'no-cache')
+    // `*/*` gives the first one.
+    if (ctx.accepts('json', 'html') !== 'html') {
+      ctx.set('X-Content-Type-Options', 'nosniff')
+      ctx.body = welcome
+      return
+    }
+    securePage(ctx, { 'style-src': styleSource, 'img-src': favicon.source })
+    ctx.type = 'html'
+    ctx.body = renderWelcome({ routePrefix, publicUrl, routes: table.current().routes, version, style })
+  }
+}

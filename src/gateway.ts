@@ -1,0 +1,144 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import Koa from 'koa'
+import type { Config } from './config/config.ts'
+import { createAddressBook } from './discovery/address-book.ts'
+import { createAccessLog } from './door/access-log.ts'
+import { authorize } from './door/authorize.ts'
+import { createBegin } from './door/begin.ts'
+import { createErrorBoundary } from './door/error-boundary.ts'
+import { createIdentifyCaller, forwardedIdentity } from './door/forwarded.ts'
+import { createReadyz } from './door/health.ts'
+import { createOwnPaths } from './door/own-paths.ts'
+import { mountRoutes } from './door/routes.ts'
+import { createDoorServer } from './door/server.ts'
+import type { DoorState } from './door/state.ts'
+import { createWebSocketDoor } from './door/websocket.ts'
+import { createLog, type GatewayLog } from './observability/log.ts'
+import { createOutlierDetection } from './proxy/outlier.ts'
+import { createProxy } from './proxy/proxy.ts'
+import { createProxyRoutes } from './proxy/routes.ts'
+import { createUpstreams } from './proxy/upstreams.ts'
+import { createWebSocketRelay } from './proxy/websocket.ts'
+
+/** A gateway that has been put together; nothing runs until `start`. */
+export interface Gateway {
+  /** Starts discovery and takes connections. Rejects where the address cannot be listened on. */
+  start(): Promise<{ readonly host: string; readonly port: number }>
+  /** Drains and stops: see `stop` below. Resolves when nothing is left running; never rejects. */
+  stop(): Promise<void>
+  /** Resolves once every discovery source has spoken. */
+  readonly ready: () => boolean
+}
+
+/** What a test may put in place of the real thing. */
+export interface GatewayOverrides {
+  readonly log?: GatewayLog
+  readonly random?: () => number
+}
+
+/** The composition root: every part is made here, once, and handed what it needs. */
+export function createGateway(config: Config, overrides: GatewayOverrides = {}): Gateway {
+  const log =
+    overrides.log ??
+    createLog({
+      level: config.logLevel,
+      format: config.environment === 'production' ? 'json' : 'people',
+    })
+  const { random = Math.random } = overrides
+  let stopping = false
+  let draining = false
+
+  const ownPaths = createOwnPaths(config.routePrefix)
+  const addressBook = createAddressBook({
+    discovery: config.discovery,
+    overrides: config.services,
+    reserved: ownPaths.reserves,
+    log,
+  })
+
+  const outliers = createOutlierDetection({ log })
+  const upstreams = createUpstreams({
+    connectTimeoutMs: config.timeouts.connectMs,
+    idleTimeoutMs: config.timeouts.idleMs,
+  })
+  const routes = createProxyRoutes({
+    upstreams,
+    outliers,
+    defaultTimeoutMs: config.timeouts.requestMs,
+    random,
+  })
+  addressBook.subscribe(routes.update)
+  const identify = createIdentifyCaller(config.trustedProxies)
+  const relay = createWebSocketRelay({ outliers, idleTimeoutMs: config.timeouts.webSocketIdleMs })
+
+  const app = new Koa<DoorState>()
+  mountRoutes(app, {
+    begin: createBegin({ identify }),
+    accessLog: createAccessLog(log),
+    errorBoundary: createErrorBoundary({ log, draining: () => draining }),
+    ownPaths,
+    readyz: createReadyz({
+      discovered: addressBook.ready,
+      sources: addressBook.sources,
+      stopping: () => stopping,
+    }),
+    pages: (_ctx, next) => next(),
+    proxy: createProxy({
+      routes,
+      context: { outliers, idleTimeoutMs: config.timeouts.idleMs, draining: () => draining },
+      identify: (state) => forwardedIdentity(state.caller, state.requestId),
+      authorize,
+    }),
+  })
+  // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
+  app.on('error', (error: Error) => log.debug({ error: error.message }, 'reply not delivered'))
+
+  const server = createDoorServer({
+    onRequest: app.callback(),
+    onWebSocket: createWebSocketDoor({ routes, relay, identify, authorize, access: log.access, log }),
+    onUnparsable: (error, socket, requestId) =>
+      log.access({
+        requestId,
+        method: '-',
+        path: '-',
+        status: error.status,
+        durationMs: 0,
+        clientAddress: ('remoteAddress' in socket && String(socket.remoteAddress)) || '-',
+        bytesSent: 0,
+        errorCode: error.code,
+      }),
+  })
+
+  async function shutDown(): Promise<void> {
+    // Whoever sends traffic is told first, and given time to hear it, before any connection is refused.
+    stopping = true
+    await delay(config.drain.delayMs)
+    draining = true
+    relay.closeAll()
+    const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
+    await server.close(timeout)
+    await addressBook.stop()
+    outliers.stop()
+    await upstreams.destroy()
+    log.flush()
+  }
+
+  let stopped: Promise<void> | undefined
+  return {
+    async start() {
+      addressBook.start()
+      try {
+        const { address, port } = await server.listen(config.port, config.host)
+        return { host: address, port }
+      } catch (error) {
+        await addressBook.stop()
+        throw error
+      }
+    },
+    stop() {
+      stopped ??= shutDown()
+      return stopped
+    },
+    ready: addressBook.ready,
+  }
+}

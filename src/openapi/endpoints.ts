@@ -1,0 +1,145 @@
+import { z } from 'zod'
+
+/** One of the gateway's own GET endpoints, as its API document shows it. */
+export interface Endpoint {
+  readonly path: string
+  /** Whether ROUTE_PREFIX is put in front. */
+  readonly prefixed: boolean
+  readonly operationId: string
+  readonly summary: string
+  readonly description: string
+  readonly responses: readonly EndpointResponse[]
+}
+
+export interface EndpointResponse {
+  readonly status: number
+  readonly description: string
+  readonly content?: Readonly<Record<string, { readonly schema: z.ZodType; readonly example?: unknown }>>
+}
+
+/** RFC 9457, with the members every error of the gateway has. */
+export const problemSchema = z
+  .object({
+    type: z.string().meta({ format: 'uri-reference' }),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string().optional(),
+    code: z.string().describe('Stable: programs may rely on it'),
+    request_id: z.string().describe('For the person who looks it up in the log'),
+  })
+  .describe('Problem details (RFC 9457)')
+
+/** The welcome of `GET /` for programs. */
+export const welcomeSchema = z.object({
+  message: z.string(),
+  docs: z.url(),
+  openapi: z.url(),
+  version: z.string(),
+})
+export type Welcome = z.output<typeof welcomeSchema>
+
+const livezSchema = z.object({ status: z.literal('ok') })
+const readyzSchema = z.object({
+  status: z.enum(['ready', 'starting', 'stopping']),
+  discovery: z
+    .record(z.string(), z.enum(['starting', 'live', 'failing']))
+    .describe('How each discovery source is; a failing one serves the last that it knew'),
+})
+
+const html = { 'text/html': { schema: z.string() } }
+
+export const endpoints: readonly Endpoint[] = [
+  {
+    path: '/',
+    prefixed: true,
+    operationId: 'welcome',
+    summary: 'Welcome',
+    description: 'Says where to look next: a page for browsers, JSON for everybody else.',
+    responses: [
+      {
+        status: 200,
+        description: 'The welcome',
+        content: {
+          'application/json': {
+            schema: welcomeSchema,
+            example: {
+              message: 'Welcome to munjigi',
+              docs: 'http://localhost:8080/docs',
+              openapi: 'http://localhost:8080/openapi.json',
+              version: '0.1.0',
+            },
+          },
+          ...html,
+        },
+      },
+    ],
+  },
+  {
+    path: '/docs',
+    prefixed: true,
+    operationId: 'docs',
+    summary: 'Swagger UI',
+    description: 'This document as a page, where every operation can be tried out.',
+    responses: [{ status: 200, description: 'The page', content: html }],
+  },
+  {
+    path: '/openapi.json',
+    prefixed: true,
+    operationId: 'openapi',
+    summary: 'This document',
+    description:
+      "The gateway's own API and that of every service that publishes an OpenAPI 3 document. " +
+      '`x-munjigi-services` tells of each service whether it is in, and why not.',
+    responses: [
+      {
+        status: 200,
+        description: 'The document (OpenAPI 3.1)',
+        content: { 'application/json': { schema: z.looseObject({ openapi: z.string() }) } },
+      },
+      { status: 304, description: 'Unchanged since the ETag that was sent as If-None-Match' },
+    ],
+  },
+  {
+    path: '/livez',
+    prefixed: false,
+    operationId: 'livez',
+    summary: 'Liveness',
+    description: 'Answers as long as the process does. A failure is a reason to restart it.',
+    responses: [
+      {
+        status: 200,
+        description: 'Alive',
+        content: { 'application/json': { schema: livezSchema, example: { status: 'ok' } } },
+      },
+    ],
+  },
+  {
+    path: '/readyz',
+    prefixed: false,
+    operationId: 'readyz',
+    summary: 'Readiness',
+    description: 'Fails before the address book has been read for the first time, and first on a shutdown.',
+    responses: [
+      {
+        status: 200,
+        description: 'Ready for traffic',
+        content: {
+          'application/json': {
+            schema: readyzSchema,
+            example: { status: 'ready', discovery: { static: 'live' } },
+          },
+        },
+      },
+      {
+        status: 503,
+        description: 'Not now',
+        content: {
+          'application/json': {
+            schema: readyzSchema,
+            example: { status: 'stopping', discovery: { static: 'live' } },
+          },
+        },
+      },
+    ],
+  },
+]

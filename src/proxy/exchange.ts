@@ -1,0 +1,312 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { lingerAfterReply } from '../door/linger.ts'
+import { GatewayError } from '../errors.ts'
+import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
+import type { OutlierDetection } from './outlier.ts'
+import { mayRetry, pickUpstream } from './retry.ts'
+import { forwardedTarget, type ProxyRoute } from './routes.ts'
+import { classifyFailure } from './upstream-errors.ts'
+import type { Upstream } from './upstreams.ts'
+
+/** What every exchange of one gateway shares. */
+export interface ExchangeContext {
+  readonly outliers: OutlierDetection
+  /** Longest silence within a body, either way. */
+  readonly idleTimeoutMs: number
+  /** True from the moment the gateway drains: replies then say `Connection: close`. */
+  readonly draining: () => boolean
+}
+
+/** What is being waited for: decides what a timer that runs out means. */
+type Phase = 'upload' | 'head' | 'download' | 'over'
+
+/**
+ * One proxied request from the door to the house and back.
+ *
+ * It is a class, and undici's dispatch handler itself, because one is made for every request: one allocation,
+ * no closures but two. To koa-proxies it stands for the Koa context, its `req` and its `res` at once: of those
+ * koa-proxies only reads `path`, rewrites `url` and listens for `finish` (done) and `close` (broken), so it
+ * never touches the sockets (docs/adr/0001).
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  // What koa-proxies sees.
+  readonly req = this
+  readonly res = this
+  readonly path: string
+  url: string
+  oldPath = ''
+  status = 0
+  private onFinish: () => void = noop
+  private onClose: () => void = noop
+
+  // What the access log reads.
+  route: ProxyRoute | undefined
+  upstream: Upstream | undefined
+  attempts = 0
+  bytesSent = 0
+  failure: GatewayError | undefined
+
+  private readonly context: ExchangeContext
+  private readonly incoming: IncomingMessage
+  private readonly outgoing: ServerResponse
+  private readonly identity: ForwardedIdentity
+  private readonly tried: Upstream[] = []
+  private headers: string[] = []
+  private hasBody = false
+  private bodySent = false
+  private body: Body | undefined
+  private controller: Dispatcher.DispatchController | undefined
+  private phase: Phase = 'head'
+  private timer: NodeJS.Timeout | undefined
+  private remaining = -1
+  private clientGone = false
+  private inFlight = false
+
+  constructor(
+    context: ExchangeContext,
+    path: string,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    identity: ForwardedIdentity,
+  ) {
+    this.context = context
+    this.path = path
+    this.url = incoming.url ?? '/'
+    this.incoming = incoming
+    this.outgoing = outgoing
+    this.identity = identity
+  }
+
+  /** koa-proxies' ear: `finish` resolves its promise, `close` rejects it. */
+  on(event: 'finish' | 'close', listener: () => void): void {
+    if (event === 'finish') this.onFinish = listener
+    else this.onClose = listener
+  }
+
+  /** Starts forwarding. Everything after this happens in undici's callbacks. */
+  send(route: ProxyRoute): void {
+    const head = requestHeaders(this.incoming.rawHeaders, this.identity)
+    this.headers = head.headers
+    this.hasBody = head.hasBody
+    this.outgoing.on('close', () => this.onClientClose())
+    if (this.hasBody) this.wait('upload', this.context.idleTimeoutMs)
+    else this.wait('head', route.timeoutMs)
+    this.attempt(route)
+  }
+
+  private attempt(route: ProxyRoute): void {
+    const upstream = pickUpstream(route, this.tried)
+    if (upstream === undefined) {
+      this.fail(
+        new GatewayError('no_instance', {
+          detail: `No instance of ${route.service} is available.`,
+          headers: { 'Retry-After': '5' },
+        }),
+      )
+      return
+    }
+    this.upstream = upstream
+    this.controller = undefined
+    this.tried.push(upstream)
+    this.attempts += 1
+    this.inFlight = true
+    upstream.inFlight += 1
+    upstream.pool.dispatch(
+      {
+        path: this.url,
+        method: this.incoming.method as Dispatcher.HttpMethod,
+        headers:
+          upstream.hostHeader === undefined ? this.headers : ['host', upstream.hostHeader, ...this.headers],
+        body: this.hasBody ? this.bodyIterator() : null,
+      },
+      this,
+    )
+  }
+
+  /**
+   * An iterator, not the stream itself: undici destroys a stream that it is done with, and with it the client's
+   * connection. It is not begun until a connection to the house stands, so that a retry finds it whole.
+   */
+  private bodyIterator(): Body {
+    // undici takes any async iterable; its types name only the commonest.
+    this.body ??= this.incoming.iterator({ destroyOnReturn: false }) as unknown as Body
+    return this.body
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    // The caller left, or the deadline passed, while a connection was being made.
+    if (this.phase === 'over') controller.abort(new Error('exchange is over'))
+  }
+
+  onBodySent(): void {
+    if (this.phase === 'upload') this.timer?.refresh()
+  }
+
+  onRequestSent(): void {
+    this.bodySent = true
+    if (this.phase === 'upload') this.wait('head', this.route!.timeoutMs)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusMessage?: string,
+  ): void {
+    // Interim replies (103 Early Hints) are for the connection they came on.
+    if (status < 200 || this.phase === 'over') return
+    const { outgoing } = this
+    const head = responseHeaders(headers, this.identity.requestId)
+    if (this.hasBody && !this.bodySent) {
+      // An early reply to an upload: what is still to come of the body will not be read (RFC 9112 §9.3).
+      head.push('connection', 'close')
+      lingerAfterReply(outgoing)
+    } else if (this.context.draining()) head.push('connection', 'close')
+    const length = headers['content-length']
+    this.remaining = typeof length === 'string' && this.incoming.method !== 'HEAD' ? Number(length) : -1
+    try {
+      outgoing.writeHead(status, statusMessage || undefined, head)
+    } catch (error) {
+      // A status or reason that HTTP does not allow: Node refuses to write it, and so do we.
+      controller.abort(error as Error)
+      return
+    }
+    this.status = status
+    this.phase = 'download'
+    clearTimeout(this.timer)
+    this.context.outliers.succeeded(this.route!.group, this.upstream!)
+    // The head of a stream (SSE) must not wait for its first event; a body that is already here comes in this
+    // very tick and leaves with it in one write.
+    if (this.remaining !== 0) process.nextTick(flushHead, this)
+  }
+
+  flushHead(): void {
+    if (this.phase === 'download' && this.bytesSent === 0) this.outgoing.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.phase === 'over') return
+    this.bytesSent += chunk.length
+    if (this.remaining >= 0) {
+      this.remaining -= chunk.length
+      // The last bytes and the end in one write.
+      if (this.remaining === 0) {
+        this.outgoing.end(chunk)
+        return
+      }
+    }
+    if (!this.outgoing.write(chunk)) this.holdBack(controller)
+  }
+
+  /** The client reads slower than the house writes: the house is held until it has caught up. */
+  private holdBack(controller: Dispatcher.DispatchController): void {
+    controller.pause()
+    this.wait('download', this.context.idleTimeoutMs)
+    this.outgoing.once('drain', () => {
+      clearTimeout(this.timer)
+      controller.resume()
+    })
+  }
+
+  onResponseEnd(): void {
+    if (this.phase === 'over') return
+    if (!this.outgoing.writableEnded) this.outgoing.end()
+    this.finish()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.release()
+    if (this.phase === 'over') return
+    if (this.outgoing.writableEnded) return this.finish()
+    const failure = classifyFailure(error, this.controller !== undefined)
+    const route = this.route!
+    if (failure.blamesInstance) this.context.outliers.failed(route.group, this.upstream!)
+    const request = { method: this.incoming.method ?? 'GET', hasBody: this.hasBody }
+    if (!this.outgoing.headersSent && mayRetry(request, failure, this.attempts, route)) {
+      this.attempt(route)
+      return
+    }
+    this.fail(new GatewayError(failure.code, { cause: error }))
+  }
+
+  /** Ends in an error: a problem reply where nothing was sent yet, a broken connection where it was. */
+  private fail(error: GatewayError): void {
+    this.failure = error
+    const { outgoing } = this
+    if (outgoing.headersSent && !outgoing.writableEnded) {
+      // Never a clean end: without a length or chunks the client could not tell (RFC 9112 §8).
+      if (outgoing.socket !== null && outgoing.useChunkedEncodingByDefault) outgoing.destroy()
+      else outgoing.socket?.resetAndDestroy()
+      this.finish()
+      return
+    }
+    this.over()
+    this.onClose()
+  }
+
+  private finish(): void {
+    this.over()
+    this.release()
+    this.onFinish()
+  }
+
+  private over(): void {
+    this.phase = 'over'
+    clearTimeout(this.timer)
+  }
+
+  private release(): void {
+    if (!this.inFlight) return
+    this.inFlight = false
+    this.upstream!.inFlight -= 1
+  }
+
+  private onClientClose(): void {
+    if (this.phase === 'over') return
+    // Its last bytes are out, only undici's end is outstanding.
+    if (this.outgoing.writableFinished) return
+    this.clientGone = true
+    this.failure = new GatewayError('client_closed_request')
+    this.over()
+    this.abandon()
+    this.finish()
+  }
+
+  private abandon(): void {
+    // Without a controller the request waits for a connection: onRequestStart sees that it is over.
+    this.controller?.abort(new Error(this.clientGone ? 'client closed the request' : 'timed out'))
+  }
+
+  private wait(phase: Phase, ms: number): void {
+    clearTimeout(this.timer)
+    this.phase = phase
+    this.timer = setTimeout(onTimeout, ms, this)
+  }
+
+  /** Silence for too long, of whichever side it was waited for. */
+  timedOut(): void {
+    const { phase } = this
+    if (phase === 'over') return
+    const code = phase === 'head' || phase === 'download' ? 'upstream_timeout' : 'request_timeout'
+    if (phase === 'head' && this.controller !== undefined) {
+      this.context.outliers.failed(this.route!.group, this.upstream!)
+    }
+    this.phase = 'over'
+    this.abandon()
+    this.release()
+    this.fail(new GatewayError(code))
+  }
+
+  /** The rewriting that koa-proxies is asked for: the strip of the route. */
+  rewritten(): string {
+    return forwardedTarget(this.url, this.route!.cut)
+  }
+}
+
+type Body = NonNullable<Dispatcher.DispatchOptions['body']>
+
+const onTimeout = (exchange: Exchange) => exchange.timedOut()
+const flushHead = (exchange: Exchange) => exchange.flushHead()
+const noop = () => {}

@@ -1,0 +1,149 @@
+/** What the pass needs to know of the request besides its headers. */
+export interface RequestHead {
+  /** Name, value, name, value …: what undici takes, and already without what must not travel. */
+  readonly headers: string[]
+  /** Whether a body follows (RFC 9112 §6.3: Content-Length above 0, or Transfer-Encoding). */
+  readonly hasBody: boolean
+}
+
+/** What the gateway says of the caller and the request; a client's own words under these names are removed. */
+export interface ForwardedIdentity {
+  readonly requestId: string
+  /** For `X-Forwarded-For`: the address list as far as it can be trusted. */
+  readonly forwardedFor: string
+  readonly forwardedHost: string | undefined
+  readonly forwardedProto: 'http' | 'https'
+  /** The same as one RFC 7239 `Forwarded` value. */
+  readonly forwarded: string
+}
+
+/**
+ * Never forwarded. Hop-by-hop by RFC 9110 §7.6.1 (with Keep-Alive and Proxy-Connection, which predate it);
+ * Expect is answered by the door's own server; Host, Content-Length and the forwarding headers are set anew.
+ */
+const removedFromRequest = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+  'host',
+  'content-length',
+  'forwarded',
+  'via',
+  'x-request-id',
+  'x-real-ip',
+])
+
+/** Families of names that only the gateway may speak under: any spelling of them is a look-alike. */
+const reservedFamilies = ['x-forwarded-', 'x-user-']
+
+/**
+ * The request's headers as a house gets them. Repeated headers stay repeated and in order, names keep their
+ * case.
+ *
+ * A name with an underscore is judged as if it had hyphens: CGI-style servers read both as one, which is how
+ * `X_User_Id` would slip past.
+ */
+export function requestHeaders(rawHeaders: readonly string[], identity: ForwardedIdentity): RequestHead {
+  const headers: string[] = []
+  let contentLength: string | undefined
+  let chunked = false
+  let connection: string | undefined
+  let via = ''
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    const value = rawHeaders[i + 1]!
+    const lower = name.toLowerCase()
+    const plain = lower.includes('_') ? lower.replaceAll('_', '-') : lower
+    if (removedFromRequest.has(plain)) {
+      if (lower === 'content-length') contentLength = value
+      else if (lower === 'transfer-encoding') chunked = true
+      else if (lower === 'connection')
+        connection = connection === undefined ? value : `${connection},${value}`
+      else if (lower === 'via') via += `${value}, `
+    } else if (!plain.startsWith('x-') || !isReserved(plain)) {
+      headers.push(name, value)
+    }
+  }
+  const kept =
+    connection === undefined || isPlainConnection(connection) ? headers : without(headers, connection)
+  const hasBody = chunked || (contentLength !== undefined && contentLength !== '0')
+  if (hasBody && !chunked) kept.push('content-length', contentLength!)
+  kept.push(
+    'via',
+    `${via}1.1 munjigi`,
+    'x-request-id',
+    identity.requestId,
+    'x-forwarded-for',
+    identity.forwardedFor,
+    'x-forwarded-proto',
+    identity.forwardedProto,
+    'forwarded',
+    identity.forwarded,
+  )
+  if (identity.forwardedHost !== undefined) kept.push('x-forwarded-host', identity.forwardedHost)
+  return { headers: kept, hasBody }
+}
+
+function isReserved(plain: string): boolean {
+  return reservedFamilies.some((family) => plain.startsWith(family))
+}
+
+/** The values nearly every request has: nothing more is named, nothing more to remove. */
+function isPlainConnection(value: string): boolean {
+  return value === 'keep-alive' || value === 'close' || value === 'Keep-Alive' || value === 'Upgrade'
+}
+
+/** Removes the headers that `Connection` names (RFC 9110 §7.6.1). */
+function without(headers: string[], connection: string): string[] {
+  const named = new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+  return headers.filter((_, i) => !named.has(headers[i - (i % 2)]!.toLowerCase()))
+}
+
+/** Never relayed: hop-by-hop, or the gateway's own to say. */
+const removedFromResponse = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-request-id',
+])
+
+/**
+ * The reply's headers as the client gets them, as Node's flat name, value list.
+ *
+ * @param upstream as undici gives them: lower-case names, an array where a header was repeated
+ */
+export function responseHeaders(
+  upstream: Readonly<Record<string, string | string[] | undefined>>,
+  requestId: string,
+): string[] {
+  const headers = ['x-request-id', requestId]
+  const connection = upstream['connection']
+  const named =
+    connection === undefined || connection === 'keep-alive' || connection === 'close'
+      ? undefined
+      : new Set(
+          String(connection)
+            .toLowerCase()
+            .split(/\s*,\s*/),
+        )
+  for (const name in upstream) {
+    if (removedFromResponse.has(name) || named?.has(name)) continue
+    const value = upstream[name]
+    if (Array.isArray(value)) for (const one of value) headers.push(name, one)
+    else if (value !== undefined) headers.push(name, value)
+  }
+  return headers
+}

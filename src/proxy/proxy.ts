@@ -1,0 +1,63 @@
+import { createRequire } from 'node:module'
+import type { Middleware } from 'koa'
+import type { DoorState } from '../door/state.ts'
+import { GatewayError } from '../errors.ts'
+import { Exchange, type ExchangeContext } from './exchange.ts'
+import type { ForwardedIdentity } from './headers.ts'
+import type { ProxyRoute, ProxyRoutes } from './routes.ts'
+
+/** As much of koa-proxies as is used; its own types describe http-proxy's options, which are not. */
+type KoaProxies = {
+  (
+    path: RegExp,
+    options: (params: unknown, exchange: Exchange) => ProxyCall | false,
+  ): (context: Exchange, next: () => Promise<void>) => Promise<void>
+  readonly proxy: { web: (request: Exchange, response: Exchange, call: ProxyCall) => void }
+}
+
+interface ProxyCall {
+  readonly rewrite: (url: string, exchange: Exchange) => string
+}
+
+const koaProxies = createRequire(import.meta.url)('koa-proxies') as KoaProxies
+
+// koa-proxies forwards through one http-proxy server for the whole process. Its engine is replaced by the
+// exchange's own pass on undici: the defects of http-proxy 1.18 are listed, each with its probe, in
+// docs/adr/0001. Replacing `web` rather than its list of passes also does away with the util._extend call in
+// front of that list (DEP0060). It holds no state, so that several gateways may live in one process.
+koaProxies.proxy.web = (exchange) => exchange.send(exchange.route!)
+
+const forwardCall: ProxyCall = { rewrite: (_url, exchange) => exchange.rewritten() }
+
+export interface ProxyOptions {
+  readonly routes: ProxyRoutes
+  readonly context: ExchangeContext
+  /** Who is calling, as the house will be told; made only for requests that are forwarded. */
+  readonly identify: (state: DoorState) => ForwardedIdentity
+  /** Throws unless the caller may pass. */
+  readonly authorize: (route: ProxyRoute) => void
+}
+
+/**
+ * The proxy: finds the route, has the caller checked, picks an instance and forwards, all in one go: nothing is
+ * awaited before the request is on its way. Paths that no route leads to go on to `next`.
+ */
+export function createProxy(options: ProxyOptions): Middleware<DoorState> {
+  const { routes, context, identify, authorize } = options
+  const forward = koaProxies(/^/, (_params, exchange) => {
+    const route = routes.find(exchange.path)
+    if (route === undefined) return false
+    exchange.route = route
+    authorize(route)
+    return forwardCall
+  })
+  return (ctx, next) => {
+    if (ctx.method === 'TRACE')
+      throw new GatewayError('method_not_allowed', { detail: 'TRACE is not forwarded.' })
+    const exchange = new Exchange(context, ctx.state.path, ctx.req, ctx.res, identify(ctx.state))
+    ctx.state.exchange = exchange
+    // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
+    ctx.respond = false
+    return forward(exchange, next)
+  }
+}

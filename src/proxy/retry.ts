@@ -1,0 +1,50 @@
+import type { ProxyRoute } from './routes.ts'
+import type { UpstreamFailure } from './upstream-errors.ts'
+import type { Upstream } from './upstreams.ts'
+
+/** Attempts to find an instance that takes a connection, whatever `retries` says: nothing was sent yet. */
+const mostConnectAttempts = 3
+
+/** RFC 9110 §9.2.2. */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/**
+ * Whether a request that got no reply may be sent once more.
+ *
+ * Never where the house may have acted on it: a request that was written is repeated only when its method is
+ * idempotent and it had no body (a body that was begun is gone). One that was never written, because no
+ * connection came about, is sent elsewhere whatever its method; its body is untouched. A deadline that has
+ * passed has passed.
+ *
+ * @param attempts how many were made so far
+ */
+export function mayRetry(
+  request: { readonly method: string; readonly hasBody: boolean },
+  failure: UpstreamFailure,
+  attempts: number,
+  route: Pick<ProxyRoute, 'retries' | 'group'>,
+): boolean {
+  if (failure.neverSent) {
+    return attempts < Math.min(Math.max(mostConnectAttempts, route.retries + 1), route.group.all.length)
+  }
+  if (failure.code !== 'upstream_reset') return false
+  return attempts <= route.retries && idempotent.has(request.method) && !request.hasBody
+}
+
+/**
+ * The instance to send to: by the route's policy among the usable ones that were not tried yet, then among all
+ * not tried, and where everybody was tried, among the usable ones again.
+ */
+export function pickUpstream(
+  route: Pick<ProxyRoute, 'group' | 'pick'>,
+  tried: readonly Upstream[],
+): Upstream | undefined {
+  const { usable, all } = route.group
+  if (all.length === 0) return undefined
+  if (tried.length === 0) return route.pick(usable)
+  const untried = (upstream: Upstream) => !tried.includes(upstream)
+  for (const candidates of [usable.filter(untried), all.filter(untried)]) {
+    if (candidates.length > 0) return route.pick(candidates)
+  }
+  return route.pick(usable)
+}

@@ -1,0 +1,53 @@
+import type { ErrorCode } from '../errors.ts'
+
+/** What became of the request, as far as the connection tells. */
+export interface UpstreamFailure {
+  readonly code: ErrorCode
+  /** The request's head was never written: sending it elsewhere repeats nothing. */
+  readonly neverSent: boolean
+  /** The instance was not there or broke off: counts towards its ejection. */
+  readonly blamesInstance: boolean
+}
+
+/** Node's and undici's codes → ours. What is not named here is a broken reply. */
+const byCode: Readonly<Record<string, ErrorCode>> = {
+  ECONNREFUSED: 'upstream_refused',
+  UND_ERR_CONNECT_TIMEOUT: 'upstream_unreachable',
+  ETIMEDOUT: 'upstream_unreachable',
+  EHOSTUNREACH: 'upstream_unreachable',
+  ENETUNREACH: 'upstream_unreachable',
+  EADDRNOTAVAIL: 'upstream_unreachable',
+  ENOTFOUND: 'upstream_unreachable',
+  EAI_AGAIN: 'upstream_unreachable',
+  ECONNRESET: 'upstream_reset',
+  EPIPE: 'upstream_reset',
+  UND_ERR_SOCKET: 'upstream_reset',
+  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
+  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
+}
+
+/**
+ * Maps what undici reports to the reply a caller gets: refused, unreachable, reset and invalid replies are
+ * 502, silence is 504 (errors.ts has the statuses).
+ *
+ * @param started whether the request's head had been written to a connection
+ */
+export function classifyFailure(error: unknown, started: boolean): UpstreamFailure {
+  const found = codeOf(error)
+  if (!started) {
+    // A TLS handshake that fails has no code of its own here: unreachable, like every failed connect.
+    const code = found === 'ECONNREFUSED' ? 'upstream_refused' : 'upstream_unreachable'
+    return { code, neverSent: true, blamesInstance: true }
+  }
+  // undici reports a broken reply ("bad response", "bad upgrade") under the same code as a closed socket.
+  const broken = error instanceof Error && error.message.startsWith('bad ')
+  const code = broken ? 'upstream_bad_response' : (byCode[found] ?? 'upstream_bad_response')
+  return { code, neverSent: false, blamesInstance: true }
+}
+
+/** Happy Eyeballs wraps the attempts' errors in one AggregateError; the first one's code stands for all. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0])
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return ''
+}

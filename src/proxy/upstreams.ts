@@ -1,0 +1,103 @@
+import { Pool } from 'undici'
+import type { Instance } from '../discovery/source.ts'
+import type { Candidate } from './balance/policy.ts'
+
+/** One instance as the proxy uses it: its connections and how it has been doing. */
+export interface Upstream extends Candidate {
+  readonly instance: Instance
+  readonly origin: string
+  /** `127.0.0.1:8001`, for the log. */
+  readonly address: string
+  /** Host header and TLS name where they are not the origin's own. */
+  readonly hostHeader: string | undefined
+  readonly pool: Pool
+  inFlight: number
+  /** Failures since the last reply of any status; see outlier.ts. */
+  consecutiveFailures: number
+  /** How often it has been ejected in a row, and until when (milliseconds, monotonic). */
+  ejections: number
+  ejectedUntil: number
+}
+
+export interface Upstreams {
+  /** The upstream of an instance: the same one for as long as somebody names that instance. */
+  of(instance: Instance): Upstream
+  /** Lets go of all upstreams but these. What is in flight on the others finishes first. */
+  retain(upstreams: ReadonlySet<Upstream>): void
+  /** Closes every connection, at once. */
+  destroy(): Promise<void>
+}
+
+export interface UpstreamsOptions {
+  readonly connectTimeoutMs: number
+  /** Longest silence in mid-body. */
+  readonly idleTimeoutMs: number
+}
+
+/**
+ * Connections to houses: one undici pool for each instance, keep-alive, one request at a time on a connection
+ * (pipelining would let a slow reply hold up a stranger's). HTTP/1.1 only: the pass relays 1.1 messages.
+ */
+export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOptions): Upstreams {
+  const byKey = new Map<string, Upstream>()
+  const retiring = new Set<Pool>()
+
+  function create(instance: Instance): Upstream {
+    const { origin, serverName } = instance
+    const url = new URL(origin)
+    const pool = new Pool(origin, {
+      connectTimeout: connectTimeoutMs,
+      // The deadline of the reply's head is the exchange's own timer, exact and for each route.
+      headersTimeout: 0,
+      bodyTimeout: idleTimeoutMs,
+      pipelining: 1,
+      allowH2: false,
+      // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
+      keepAliveTimeout: 4000,
+      keepAliveTimeoutThreshold: 1000,
+      ...(serverName === undefined ? {} : { connect: { servername: serverName } }),
+    })
+    return {
+      instance,
+      origin,
+      address: url.host,
+      hostHeader: serverName === undefined ? undefined : withPort(serverName, url.port),
+      pool,
+      inFlight: 0,
+      consecutiveFailures: 0,
+      ejections: 0,
+      ejectedUntil: 0,
+    }
+  }
+
+  return {
+    of(instance) {
+      const key = `${instance.origin} ${instance.serverName ?? ''}`
+      let upstream = byKey.get(key)
+      if (upstream === undefined) {
+        upstream = create(instance)
+        byKey.set(key, upstream)
+      }
+      return upstream
+    },
+    retain(upstreams) {
+      for (const [key, upstream] of byKey) {
+        if (upstreams.has(upstream)) continue
+        byKey.delete(key)
+        retiring.add(upstream.pool)
+        // close() waits for what is in flight; destroy() below ends that wait, hence the ignored rejection.
+        upstream.pool.close().then(
+          () => retiring.delete(upstream.pool),
+          () => retiring.delete(upstream.pool),
+        )
+      }
+    },
+    async destroy() {
+      const pools = [...retiring, ...[...byKey.values()].map((upstream) => upstream.pool)]
+      byKey.clear()
+      await Promise.all(pools.map((pool) => pool.destroy()))
+    },
+  }
+}
+
+const withPort = (name: string, port: string) => (port === '' ? name : `${name}:${port}`)

@@ -1,0 +1,63 @@
+import type { Config } from './config/config.ts'
+import { ConfigError } from './config/fault.ts'
+import { loadConfig } from './config/load.ts'
+import type { Environment } from './discovery/source.ts'
+import { discoverySources } from './discovery/sources/index.ts'
+import { createGateway, type Gateway } from './gateway.ts'
+import { createLog, type GatewayLog } from './observability/log.ts'
+
+/** A start that failed for a reason the operator can mend; the message says which, and nothing else is shown. */
+export class StartError extends Error {
+  override name = 'StartError'
+}
+
+/**
+ * Reads the configuration, starts the gateway and says where it is.
+ *
+ * @throws StartError where the configuration is at fault or the address cannot be listened on
+ */
+export async function startGateway(env: Environment, cwd: string): Promise<Gateway> {
+  const config = readConfig(env, cwd)
+  const log = createLog({
+    level: config.logLevel,
+    format: config.environment === 'production' ? 'json' : 'people',
+  })
+  const gateway = createGateway(config, { log })
+  try {
+    const { port } = await gateway.start()
+    announce(config, port, log)
+    return gateway
+  } catch (error) {
+    throw new StartError(explainListen(error, config), { cause: error })
+  }
+}
+
+function readConfig(env: Environment, cwd: string): Config {
+  try {
+    return loadConfig({ env, cwd, sources: discoverySources })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new StartError(error.message, { cause: error })
+    throw error
+  }
+}
+
+function announce(config: Config, port: number, log: GatewayLog): void {
+  const host = ['0.0.0.0', '::'].includes(config.host) ? 'localhost' : config.host
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const sources = config.discovery.sources.map(({ source }) => source.name)
+  log.info({ url, environment: config.environment, discovery: sources }, `munjigi listens on ${url}`)
+  if (config.environment === 'production') return
+  log.info({}, `  API docs   ${url}${config.routePrefix}/docs`)
+  log.info({}, `  try        curl ${url}/api/users`)
+}
+
+function explainListen(error: unknown, { host, port }: Config): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE')
+    return `PORT: ${port} is in use; stop what listens there, or set PORT to another one`
+  if (code === 'EACCES') return `PORT: ${port} may not be listened on by this user; set PORT to another one`
+  if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL' || code === 'EAI_AGAIN') {
+    return `HOST: ${JSON.stringify(host)} is no address of this machine`
+  }
+  throw error
+}

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import Consul from 'consul'
+import { findConsul } from '../../scripts/consul.ts'
+
+const finding = await findConsul()
+
+/**
+ * A test that needs a real Consul agent. Where none can be had it is skipped, with the reason in its title, and
+ * AVA's last lines count it; with `REQUIRE_CONSUL=1` it fails instead.
+ */
+export function consulTest(title: string, run: (t: ExecutionContext) => Promise<void>): void {
+  if ('binary' in finding) test(title, run)
+  else if (process.env.REQUIRE_CONSUL === '1') test(title, (t) => t.fail(`no Consul: ${finding.unavailable}`))
+  else test.skip(`${title} (SKIPPED, no Consul: ${finding.unavailable})`, run)
+}
+
+export interface TestConsul {
+  readonly address: string
+  readonly port: number
+  readonly client: Consul
+  /** Ends the agent for good and closes the client's connections. */
+  stop(): Promise<void>
+  /** kill -9: nothing is said to anybody. */
+  kill(): Promise<void>
+  freeze(): void
+  thaw(): void
+  /** Kills the agent if it runs and starts one on the same ports, which knows nothing of the old one's services. */
+  restartEmpty(): Promise<void>
+}
+
+export interface ConsulAgentOptions {
+  /** Further settings of the agent, as in its configuration files. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+/** Starts `consul agent -dev` on free ports of the loopback interface and waits until it has a leader. */
+export async function startConsul(
+  t: ExecutionContext,
+  { config = {} }: ConsulAgentOptions = {},
+): Promise<TestConsul> {
+  // A port that was free a moment ago may be taken by another test file: then others are tried.
+  for (let attempt = 1; ; attempt++) {
+    const ports = await freePorts(3)
+    try {
+      const agent = await startAgent(ports, config)
+      t.teardown(agent.stop)
+      return agent
+    } catch (error) {
+      if (attempt === 3) throw error
+    }
+  }
+}
+
+type Ports = readonly [http: number, server: number, serf: number]
+
+async function startAgent(ports: Ports, config: Readonly<Record<string, unknown>>): Promise<TestConsul> {
+  const [port] = ports
+  const client = new Consul({ host: '127.0.0.1', port })
+  let child = await launch(ports, config)
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  return {
+    address: `127.0.0.1:${port}`,
+    port,
+    client,
+    async stop() {
+      await kill()
+      client.destroy()
+    },
+    kill,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async restartEmpty() {
+      await kill()
+      child = await launch(ports, config)
+    },
+  }
+}
+
+async function launch(ports: Ports, config: Readonly<Record<string, unknown>>) {
+  if (!('binary' in finding)) throw new Error(finding.unavailable)
+  const [http, server, serf] = ports
+  const settings = Object.entries({
+    bind: '127.0.0.1',
+    client: '127.0.0.1',
+    node: `test-${http}`,
+    'http-port': http,
+    'server-port': server,
+    'serf-lan-port': serf,
+    'serf-wan-port': -1,
+    'dns-port': -1,
+    'grpc-port': -1,
+    'log-level': 'err',
+    hcl: JSON.stringify(config),
+  })
+  const child = spawn(finding.binary, [
+    'agent',
+    '-dev',
+    ...settings.map(([name, value]) => `-${name}=${value}`),
+  ])
+  const killWithUs = () => void child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+  child.once('exit', () => process.off('exit', killWithUs))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-2000)
+    })
+  }
+  const deadline = Date.now() + 30_000
+  while (!(await hasLeader(http))) {
+    if (child.exitCode !== null) throw new Error(`the Consul agent ended: ${output}`)
+    if (Date.now() > deadline) {
+      child.kill('SIGKILL')
+      throw new Error(`the Consul agent has no leader after 30 s: ${output}`)
+    }
+    await sleep(50)
+  }
+  return child
+}
+
+async function hasLeader(port: number): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(1000)
+    const reply = await fetch(`http://127.0.0.1:${port}/v1/status/leader`, { signal })
+    return reply.ok && (await reply.json()) !== ''
+  } catch {
+    return false
+  }
+}
+
+async function freePorts(count: 3): Promise<Ports> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports as unknown as Ports
+}
