@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util'
 import type { Environment } from '../discovery/source.ts'
 import { type Fault, shown } from './fault.ts'
 import { expectations } from './issues.ts'
-import { type Setting, type SettingName, type SettingValues, settings } from './settings.ts'
+import { type Setting, type SettingValues, settings } from './settings.ts'
 
 /**
  * The environment with `.env` of `cwd` behind it: the real one wins, empty variables are unset.
@@ -91,13 +91,14 @@ export function variableFault(
   expected: string,
   secret = false,
 ): Fault {
-  const hide = secret || looksSecret(name satisfies SettingName | string)
+  const hide = secret || looksSecret(name)
   const found = text === undefined ? 'nothing' : hide ? 'a value (not shown)' : shown(text)
-  const isQuoted = hide && text !== undefined && text.length > 0
-  return { place: { variable: name }, found, expected: isQuoted ? expected.replaceAll(text, '…') : expected }
+  // A schema may quote what it was given.
+  const told = hide && text !== undefined ? expected.replaceAll(text, '…') : expected
+  return { place: { variable: name }, found, expected: told }
 }
 
 // A source's own variables: better hidden once too often than shown once.
 function looksSecret(name: string): boolean {
-  return /TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|KEY|_AUTH$|DATABASE_URL/.test(name)
+  return /TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|KEY|_AUTH$|DATABASE_URL/.test(name) && !name.endsWith('_FILE')
 }

@@ -19,7 +19,7 @@ export function showPlaceholders(text: string): string {
   return text.replaceAll(open, '${').replaceAll(close, '}')
 }
 
-export interface PlaceholderProblem {
+interface PlaceholderProblem {
   /** As written, to find its line. */
   readonly placeholder: string
   readonly found: string

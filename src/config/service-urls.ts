@@ -20,7 +20,10 @@ export function parseServiceUrls(text: string): { urls: readonly string[]; probl
   const problems: UrlProblem[] = []
   // Before the commas are looked at: a password may hold one.
   if (text.includes('@')) {
-    return { urls, problems: [{ found: 'user information (not shown)', expected: 'URLs without it' }] }
+    return {
+      urls,
+      problems: [{ found: 'user information (not shown)', expected: 'URLs without user information' }],
+    }
   }
   for (const item of text.split(',').map((part) => part.trim())) {
     const result = parseServiceUrl(item)

@@ -175,7 +175,7 @@ export const settings = {
   },
 } as const satisfies Record<string, Setting>
 
-export type SettingName = keyof typeof settings
+type SettingName = keyof typeof settings
 
 type Value<S extends Setting> = z.output<S['schema']> | (S extends { default: unknown } ? never : undefined)
 

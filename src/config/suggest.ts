@@ -1,5 +1,5 @@
 /** The known word closest to a mistyped one, where it is near enough to be meant; ignores case. */
-export function suggest(word: string, known: readonly string[]): string | undefined {
+function suggest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 40) return undefined
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1

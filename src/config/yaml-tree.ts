@@ -28,7 +28,7 @@ export interface YamlNode {
   readonly items?: readonly YamlNode[]
 }
 
-export interface YamlEntry {
+interface YamlEntry {
   readonly key: FilePlace
   readonly node: YamlNode
 }
@@ -107,7 +107,8 @@ function buildTree({ document, contents, text, environment, placeAt }: Build): Y
     if (!isScalar(node) || node.value === null) return { ...nothing, value: null }
     const from = node.range?.[0] ?? fallback
     const source = text.slice(from, node.range?.[1] ?? from)
-    if (typeof node.value !== 'string') return { value: node.value, place, found: shown(source) }
+    if (typeof node.value !== 'string')
+      return { value: node.value, place, found: shown(source).slice(1, -1) || 'nothing' }
     const { value, problems } = substitute(node.value, environment)
     for (const { placeholder, ...problem } of problems) {
       const offset = text.indexOf(placeholder, from)

@@ -110,12 +110,12 @@ export const descriptionSchema = z
     port: z
       .union(
         [
-          z.int().min(1).max(65535),
+          z.int(portMessage).min(1, portMessage).max(65535, portMessage),
           z
             .string()
             .regex(/^\d{1,5}$/)
             .transform(Number)
-            .pipe(z.int().min(1).max(65535)),
+            .pipe(z.int(portMessage).min(1, portMessage).max(65535, portMessage)),
           z.string().regex(/^(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*$/, portMessage),
         ],
         portMessage,
@@ -128,4 +128,3 @@ export const descriptionSchema = z
 
 /** What a service (or the operator, in gateway.yaml) says of its routes. */
 export type Description = Readonly<z.output<typeof descriptionSchema>>
-export type DescriptionKey = keyof Description

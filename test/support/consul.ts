@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +7,12 @@ import Consul from 'consul'
 import { findConsul } from '../../scripts/consul.ts'
 
 const finding = await findConsul()
+
+/** Agents must not outlive the tests, whatever ends those. */
+const agents = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const agent of agents) agent.kill('SIGKILL')
+})
 
 /**
  * A test that needs a real Consul agent. Where none can be had it is skipped, with the reason in its title, and
@@ -37,11 +43,15 @@ export interface ConsulAgentOptions {
   readonly config?: Readonly<Record<string, unknown>>
 }
 
+/** An agent takes some 70 MB and a start that keeps a core busy: a test file has no more than these at a time. */
+const slots = createSlots(4)
+
 /** Starts `consul agent -dev` on free ports of the loopback interface and waits until it has a leader. */
 export async function startConsul(
   t: ExecutionContext,
   { config = {} }: ConsulAgentOptions = {},
 ): Promise<TestConsul> {
+  t.teardown(await slots.take())
   // A port that was free a moment ago may be taken by another test file: then others are tried.
   for (let attempt = 1; ; attempt++) {
     const ports = await freePorts(3)
@@ -52,6 +62,22 @@ export async function startConsul(
     } catch (error) {
       if (attempt === 3) throw error
     }
+  }
+}
+
+function createSlots(free: number) {
+  const waiting: (() => void)[] = []
+  return {
+    /** Waits for a free one; gives the function that frees it. */
+    async take(): Promise<() => void> {
+      if (free > 0) free -= 1
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+      return () => {
+        const next = waiting.shift()
+        if (next === undefined) free += 1
+        else next()
+      }
+    },
   }
 }
 
@@ -108,9 +134,8 @@ async function launch(ports: Ports, config: Readonly<Record<string, unknown>>) {
     '-dev',
     ...settings.map(([name, value]) => `-${name}=${value}`),
   ])
-  const killWithUs = () => void child.kill('SIGKILL')
-  process.once('exit', killWithUs)
-  child.once('exit', () => process.off('exit', killWithUs))
+  agents.add(child)
+  child.once('exit', () => agents.delete(child))
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {

@@ -36,6 +36,8 @@ export interface TestDnsServer {
   silence(): void
   /** How often the name was asked for, any type. */
   asked(name: string): number
+  /** Resolves when the name has been asked for that often. */
+  reached(name: string, count: number): Promise<void>
 }
 
 const rcodes = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 } as const
@@ -91,6 +93,9 @@ export async function startDnsServer(t: ExecutionContext): Promise<TestDnsServer
       silent = true
     },
     asked: (name) => counts.get(name) ?? 0,
+    async reached(name, count) {
+      while ((counts.get(name) ?? 0) < count) await once(socket, 'message')
+    },
   }
 }
 

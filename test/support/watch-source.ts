@@ -1,102 +1,96 @@
-import { EventEmitter } from 'node:events'
 import type { ExecutionContext } from 'ava'
 import type { DiscoverySource, Service } from '../../src/discovery/source.ts'
-import type { Log, LogFields } from '../../src/observability/log.ts'
+import type { Log } from '../../src/observability/log.ts'
 
-export interface Logged {
-  readonly level: keyof Log
-  readonly fields: LogFields
-  readonly message: string
-}
-
-export interface WatchedSource {
-  /** Everything published so far. */
+export interface Watched {
   readonly snapshots: readonly (readonly Service[])[]
-  readonly logged: readonly Logged[]
-  /** Settles with the watch, giving what it rejected with or undefined. */
-  readonly ended: Promise<unknown>
-  /** The next snapshot published from now on. */
-  next(): Promise<readonly Service[]>
-  /** Waits until what was published, logged or thrown so far fulfils the condition. */
-  until(condition: () => boolean): Promise<void>
-  /** The origins of a service's instances in the last snapshot. */
-  origins(service: string): readonly string[]
-  abort(): void
+  /** Warnings so far, oldest first. */
+  readonly warnings: readonly string[]
+  /** Resolves with the first snapshot, seen already or not, from the `from`th on, that the predicate holds for. */
+  until(predicate: (services: readonly Service[]) => boolean, from?: number): Promise<readonly Service[]>
+  /** Resolves when a warning matches. */
+  warned(pattern: RegExp): Promise<string>
+  /** How `watch` ended: undefined where it resolved. */
+  readonly ended: Promise<Error | undefined>
+  stop(): Promise<Error | undefined>
 }
 
-const deadlineMs = 20_000
+const patienceMs = 20_000
 
-/** Runs a source as the watcher would, once, and keeps what it says. */
+/** Runs a source's `watch` on its own, without a watcher, and notes what it publishes. */
 export function watchSource<Options>(
   t: ExecutionContext,
   source: DiscoverySource<Options>,
   options: Options,
-): WatchedSource {
-  const controller = new AbortController()
-  const events = new EventEmitter().setMaxListeners(0)
+  lastKnown?: readonly Service[],
+): Watched {
   const snapshots: (readonly Service[])[] = []
-  const logged: Logged[] = []
-  const record = (level: keyof Log) => (fields: LogFields, message: string) => {
-    logged.push({ level, fields, message })
-    events.emit('change')
+  const warnings: string[] = []
+  const waiting = new Set<() => void>()
+  const wake = () => {
+    for (const check of waiting) check()
   }
   const log: Log = {
-    debug: record('debug'),
-    info: record('info'),
-    warn: record('warn'),
-    error: record('error'),
-  }
+    debug() {},
+    info() {},
+    warn(_fields, message) {
+      warnings.push(message)
+      wake()
+    },
+    error(_fields, message) {
+      warnings.push(message)
+      wake()
+    },
+  } as Log
+  const stopping = new AbortController()
   const publish = (services: readonly Service[]) => {
     snapshots.push(services)
-    events.emit('change')
+    wake()
   }
-  const ended = source.watch(options, publish, { log, signal: controller.signal }).then(
+  const ended = source.watch(options, publish, { log, signal: stopping.signal, lastKnown }).then(
     () => undefined,
-    (error: unknown) => error,
+    (error: Error) => error,
   )
-  void ended.then(() => events.emit('change'))
-  t.teardown(async () => {
-    controller.abort()
-    await ended
-  })
+  const stop = () => {
+    stopping.abort()
+    return ended
+  }
+  t.teardown(stop)
 
-  function until(condition: () => boolean): Promise<void> {
+  /** Waits until `find` finds something; an ended watch or a lost patience is an error that says what was seen. */
+  function wait<T>(find: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
-        events.off('change', check)
+      const done = () => {
+        clearTimeout(timer)
+        waiting.delete(check)
+      }
+      const check = () => {
+        const found = find()
+        if (found === undefined) return
+        done()
+        resolve(found)
+      }
+      const fail = (why: string) => {
+        done()
         reject(
           new Error(
-            `not within ${deadlineMs} ms; last: ${JSON.stringify([snapshots.at(-1), logged.at(-1)])}`,
+            `${why}; snapshots: ${JSON.stringify(snapshots.slice(-3))}; warnings: ${warnings.slice(-3)}`,
           ),
         )
       }
-      const timer = setTimeout(giveUp, deadlineMs)
-      const check = () => {
-        if (!condition()) return
-        clearTimeout(timer)
-        events.off('change', check)
-        resolve()
-      }
-      events.on('change', check)
+      const timer = setTimeout(() => fail('waited in vain'), patienceMs)
+      waiting.add(check)
+      ended.then((error) => fail(`watch ended: ${error?.message}`))
       check()
     })
   }
 
   return {
     snapshots,
-    logged,
+    warnings,
+    until: (predicate, from = 0) => wait(() => snapshots.slice(from).find(predicate)),
+    warned: (pattern) => wait(() => warnings.find((warning) => pattern.test(warning))),
     ended,
-    async next() {
-      const count = snapshots.length
-      await until(() => snapshots.length > count)
-      return snapshots[count]!
-    },
-    until,
-    origins: (name) =>
-      snapshots
-        .at(-1)
-        ?.find((service) => service.name === name)
-        ?.instances.map((instance) => instance.origin) ?? [],
-    abort: () => controller.abort(),
+    stop,
   }
 }

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import test from 'ava'
+import { loadConfig } from '../../src/config/load.ts'
+import { documentSettings, type SettingDoc } from '../../src/config/setting-docs.ts'
+import { consulVariables } from '../../src/discovery/consul/settings.ts'
+import { dnsVariables } from '../../src/discovery/sources/dns.ts'
+import { discoverySources } from '../../src/discovery/sources/index.ts'
+
+const root = join(import.meta.dirname, '../..')
+const example = readFileSync(join(root, '.env.example'), 'utf8')
+const settings = documentSettings({ Consul: consulVariables, DNS: dnsVariables })
+
+/** `<NAME>_SERVICE_URL` is one setting and any number of variables: the example shows one. */
+const shownAs = ({ name }: SettingDoc) => name.replace('<NAME>', 'AUTH')
+
+test('.env.example has every variable that is known, and no other', (t) => {
+  const variables = [...example.matchAll(/^# ([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name)
+  t.deepEqual(variables.toSorted(), settings.map(shownAs).toSorted())
+})
+
+test('.env.example says of each what it means and what its default is', (t) => {
+  for (const setting of settings) {
+    const line = `# ${setting.meaning} (${setting.default})\n# ${shownAs(setting)}=${setting.example.replace('<PORT>', '8080')}\n`
+    t.true(example.includes(line), line)
+  }
+})
+
+test('.env.example as it is sets nothing', (t) => {
+  t.deepEqual({ ...parseEnv(example) }, {})
+})
+
+test('no secret is documented with a value', (t) => {
+  const secrets = settings.filter(({ secret }) => secret)
+  t.true(secrets.some(({ name }) => name === 'CONSUL_HTTP_TOKEN'))
+  for (const { name, example } of secrets) t.is(example, '', name)
+})
+
+test('the gateway.yaml of the repository describes the example service', (t) => {
+  const env = { GATEWAY_CONFIG: join(root, 'gateway.yaml') }
+  const { services } = loadConfig({ env, cwd: import.meta.dirname, sources: discoverySources })
+  t.deepEqual(Object.fromEntries(services), {
+    auth: { enable: true, path: ['/api/users', '/api/user'], strip: '/api', auth: 'none' },
+  })
+})
