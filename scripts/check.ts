@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findStaleSettingsDocs } from './settings-docs.ts'
 
 /** A file that is longer than this asks to be two. */
 const mostLines = 300
@@ -10,6 +11,7 @@ const checks: Readonly<Record<string, () => Promise<string | undefined>>> = {
   'lint and format': () => command('biome', ['check', '--error-on-warnings']),
   'dead code': () => command('knip', ['--no-progress']),
   'file sizes': findLongFiles,
+  'settings in the docs': findStaleSettingsDocs,
 }
 
 // Side by side, and every one to its end: all that is wrong is said at once.

@@ -7,7 +7,9 @@ import { startGateway } from '../src/start.ts'
 // discovery; nothing is shared between them but the terminal.
 await run({
   start: async () => {
-    const house = await startAuthService({ env: process.env, log: createLog(process.stdout) })
+    const log = createLog(process.stdout)
+    const house = await startAuthService({ env: process.env, log })
+    log.line(`listening on ${house.url}`)
     try {
       // Wherever the house came to listen: static discovery is told, every other source finds it by itself.
       const env = { ...process.env, AUTH_SERVICE_URL: process.env['AUTH_SERVICE_URL'] || house.url }

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Koa from 'koa'
+import manifest from '../package.json' with { type: 'json' }
 import type { Config } from './config/config.ts'
 import { createAddressBook } from './discovery/address-book.ts'
+import { createRegistration, type Registration } from './discovery/registration.ts'
 import { createAccessLog } from './door/access-log.ts'
 import { authorize } from './door/authorize.ts'
 import { createBegin } from './door/begin.ts'
@@ -9,6 +11,7 @@ import { createErrorBoundary } from './door/error-boundary.ts'
 import { createIdentifyCaller, forwardedIdentity } from './door/forwarded.ts'
 import { createReadyz } from './door/health.ts'
 import { createOwnPaths } from './door/own-paths.ts'
+import { createPages } from './door/pages.ts'
 import { mountRoutes } from './door/routes.ts'
 import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
@@ -71,6 +74,15 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
   const identify = createIdentifyCaller(config.trustedProxies)
   const relay = createWebSocketRelay({ outliers, idleTimeoutMs: config.timeouts.webSocketIdleMs })
 
+  const pages = createPages({
+    routePrefix: config.routePrefix,
+    publicUrl: config.publicUrl,
+    table: addressBook,
+    version: manifest.version,
+    isOwn: ownPaths.includes,
+    log,
+  })
+
   const app = new Koa<DoorState>()
   mountRoutes(app, {
     begin: createBegin({ identify }),
@@ -82,7 +94,7 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
       sources: addressBook.sources,
       stopping: () => stopping,
     }),
-    pages: (_ctx, next) => next(),
+    pages: pages.middleware,
     proxy: createProxy({
       routes,
       context: { outliers, idleTimeoutMs: config.timeouts.idleMs, draining: () => draining },
@@ -112,25 +124,30 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
   async function shutDown(): Promise<void> {
     // Whoever sends traffic is told first, and given time to hear it, before any connection is refused.
     stopping = true
-    await delay(config.drain.delayMs)
+    await Promise.all([registration?.stop(), delay(config.drain.delayMs)])
     draining = true
     relay.closeAll()
     const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
     await server.close(timeout)
+    await pages.stop()
     await addressBook.stop()
     outliers.stop()
     await upstreams.destroy()
     log.flush()
   }
 
+  let registration: Registration | undefined
   let stopped: Promise<void> | undefined
   return {
     async start() {
       addressBook.start()
+      pages.start()
       try {
         const { address, port } = await server.listen(config.port, config.host)
+        registration = register(config, port, log, addressBook.ready)
         return { host: address, port }
       } catch (error) {
+        await pages.stop()
         await addressBook.stop()
         throw error
       }
@@ -141,4 +158,29 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     },
     ready: addressBook.ready,
   }
+}
+
+/** Has the gateway listed in Consul, where it is told to be, as a service that others may look up. */
+function register(
+  config: Config,
+  port: number,
+  log: GatewayLog,
+  ready: () => boolean,
+): Registration | undefined {
+  if (config.registration === undefined) return undefined
+  const { consul, serviceName, advertiseHost } = config.registration
+  const registration = createRegistration({
+    consul,
+    service: {
+      name: serviceName,
+      id: `${serviceName}-${advertiseHost}-${port}`,
+      host: advertiseHost,
+      port,
+      check: { path: '/readyz' },
+    },
+    log,
+    ready,
+  })
+  void registration.start()
+  return registration
 }

@@ -1,3 +1,4 @@
+import type { ConsulOptions } from '../discovery/consul/settings.ts'
 import type { Description } from '../discovery/description.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 
@@ -41,7 +42,7 @@ export interface ConfiguredSource<Options = unknown> {
 }
 
 export interface RegistrationConfig {
-  readonly consul: unknown
+  readonly consul: ConsulOptions
   readonly serviceName: string
   /** The address that Consul's health check and other services reach this process at. */
   readonly advertiseHost: string

@@ -1,4 +1,5 @@
 import type { NetworkInterfaceInfo } from 'node:os'
+import type { ConsulOptions } from '../discovery/consul/settings.ts'
 import type { ConfiguredSource, RegistrationConfig } from './config.ts'
 import type { Fault } from './fault.ts'
 import type { SettingValues } from './settings.ts'
@@ -34,7 +35,7 @@ export function readRegistration(input: RegistrationInput, faults: Fault[]): Reg
   const consul = sources.find(({ source }) => source.name === 'consul')
   const serviceName = values.GATEWAY_SERVICE_NAME
   if (consul === undefined || serviceName === undefined || advertiseHost === undefined) return undefined
-  return { serviceName, advertiseHost, consul: consul.options }
+  return { serviceName, advertiseHost, consul: consul.options as ConsulOptions }
 }
 
 function defaultAdvertiseHost(

@@ -1,4 +1,5 @@
 import { type Setting, settings } from './settings.ts'
+import type { DiscoverySources } from './sources.ts'
 
 /** What the documentation says of one environment variable. */
 export interface SettingDoc {
@@ -12,16 +13,11 @@ export interface SettingDoc {
   readonly example: string
 }
 
-/** A discovery source's own variables, as the source describes them. */
-export type SourceVariables = Readonly<
-  Record<string, { readonly description: string; readonly default?: string; readonly secret?: boolean }>
->
-
 /**
- * Every environment variable that the gateway knows, in the order and groups of the table; `sources` are the
- * discovery sources' own variables by the title of their group.
+ * Every environment variable that the gateway knows, in the order and groups of the table; `sources` is
+ * the index of discovery sources, which have variables of their own.
  */
-export function documentSettings(sources: Readonly<Record<string, SourceVariables>>): readonly SettingDoc[] {
+export function documentSettings(sources: DiscoverySources): readonly SettingDoc[] {
   const own = Object.entries<Setting>(settings).map(([name, setting]) => ({
     name,
     group: setting.group,
@@ -38,10 +34,10 @@ export function documentSettings(sources: Readonly<Record<string, SourceVariable
     secret: false,
     example: 'http://localhost:8001',
   }
-  const theirs = Object.entries(sources).flatMap(([group, variables]) =>
-    Object.entries(variables).map(([name, variable]) => ({
+  const theirs = Object.values(sources).flatMap((source) =>
+    Object.entries(source.variables ?? {}).map(([name, variable]) => ({
       name,
-      group,
+      group: `Discovery: ${source.name}`,
       meaning: variable.description,
       default: variable.default || 'unset',
       secret: variable.secret ?? false,

@@ -42,45 +42,50 @@ export function buildRoutes(
   previous: Table,
 ): MergeResult {
   const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
-  const claims = new Map<string, { route: Route; vanished: boolean }>()
+  const claims = new Map<string, Claim[]>()
   const problems: string[] = []
   for (const service of services) {
     const description: Description = { ...service.description, ...overrides.get(service.name) }
     if (description.enable === false) continue
     for (const route of routesOf(service, description, problems)) {
-      if (reserved(route.prefix)) {
-        problems.push(`service ${service.name} claims ${route.prefix}, which is the gateway's own: left out`)
+      const { prefix } = route
+      if (reserved(prefix)) {
+        problems.push(`service ${service.name} claims ${prefix}, which is the gateway's own: left out`)
         continue
       }
-      const claim = { route, vanished: service.vanished }
-      const rival = claims.get(route.prefix)
-      if (rival === undefined) {
-        claims.set(route.prefix, claim)
-        continue
-      }
-      if (rival.route.service === service.name) continue
-      const winner = chooseClaim(rival, claim, holders.get(route.prefix))
-      claims.set(route.prefix, winner)
-      if (rival.vanished || claim.vanished) continue
-      const [kept, refused] =
-        winner === rival ? [rival.route.service, service.name] : [service.name, rival.route.service]
-      problems.push(
-        `services ${kept} and ${refused} both claim ${route.prefix}: ${kept} keeps it, ${refused} is not reachable there`,
-      )
+      const rivals = claims.get(prefix)
+      if (rivals === undefined) claims.set(prefix, [{ route, vanished: service.vanished }])
+      else if (rivals.at(-1)!.route.service !== service.name)
+        rivals.push({ route, vanished: service.vanished })
     }
   }
-  const routes = [...claims.values()].map((claim) => claim.route)
+  const routes = [...claims].map(([prefix, rivals]) => settle(prefix, rivals, holders.get(prefix), problems))
   routes.sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1))
   return { routes, problems }
 }
 
-function chooseClaim<T extends { route: Route; vanished: boolean }>(
-  a: T,
-  b: T,
+/** One service's wish for a prefix. */
+interface Claim {
+  readonly route: Route
+  readonly vanished: boolean
+}
+
+function settle(
+  prefix: string,
+  claims: readonly Claim[],
   holder: string | undefined,
-): T {
-  if (a.vanished !== b.vanished) return a.vanished ? b : a
-  return b.route.service === holder ? b : a
+  problems: string[],
+): Route {
+  const living = claims.filter((claim) => !claim.vanished)
+  const candidates = living.length > 0 ? living : claims
+  const { route } = candidates.find((claim) => claim.route.service === holder) ?? candidates[0]!
+  for (const { service } of living.map((claim) => claim.route)) {
+    if (service === route.service) continue
+    problems.push(
+      `services ${route.service} and ${service} both claim ${prefix}: ${route.service} keeps it, ${service} is not reachable there`,
+    )
+  }
+  return route
 }
 
 function routesOf(service: Service, description: Description, problems: string[]): Route[] {

@@ -11,7 +11,7 @@ import {
 import { createRateLimit } from './consul/rate-limit.ts'
 import type { ConsulOptions } from './consul/settings.ts'
 
-export interface RegisteredService {
+interface RegisteredService {
   readonly name: string
   /** Unique in the agent: two processes of one service need two. */
   readonly id: string

@@ -44,10 +44,17 @@ export interface SourceContext {
 export interface DiscoverySource<Options = unknown> {
   /** As in `DISCOVERY`. */
   readonly name: string
+  /** The environment variables that `settings` reads, for the documentation. */
+  readonly variables?: SourceVariables
   /** Reads the source's own settings; its issues become start-up faults that name the variable. */
   readonly settings: z.ZodType<Options, SourceInput>
   watch(options: Options, publish: Publish, context: SourceContext): Promise<void>
 }
+
+/** What the documentation says of a source's own variables. */
+export type SourceVariables = Readonly<
+  Record<string, { readonly description: string; readonly default?: string; readonly secret?: boolean }>
+>
 
 /** Where a source's settings come from. */
 export interface SourceInput {

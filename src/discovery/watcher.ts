@@ -15,7 +15,7 @@ export interface SourceStatus {
 
 export interface Watcher {
   start(): void
-  /** Ends the source and waits for it. */
+  /** Ends the source and waits for it, though not longer than `stopTimeoutMs`. */
   stop(): Promise<void>
   status(): SourceStatus
   /** The last snapshot, sorted; undefined until the first. */
@@ -29,6 +29,8 @@ export interface WatcherOptions {
   readonly onChange: () => void
   readonly random?: () => number
   readonly backoff?: { readonly firstMs: number; readonly mostMs: number }
+  /** How long a source may take to end once it is told to. */
+  readonly stopTimeoutMs?: number
 }
 
 /** A watch that lasted this long was a good one. */
@@ -48,6 +50,7 @@ export function createWatcher(options: WatcherOptions): Watcher {
     onChange,
     random = Math.random,
     backoff = { firstMs: 400, mostMs: 4000 },
+    stopTimeoutMs = 2000,
   } = options
   const name = configured.source.name
   const stopping = new AbortController()
@@ -106,7 +109,13 @@ export function createWatcher(options: WatcherOptions): Watcher {
     },
     async stop() {
       stopping.abort()
-      await running
+      const finished = new AbortController()
+      const tooLate = pause(stopTimeoutMs, finished.signal).then(() => {
+        if (!finished.signal.aborted)
+          log.warn({ source: name }, `discovery: ${name} did not end when told to`)
+      })
+      await Promise.race([running, tooLate])
+      finished.abort()
     },
     status: () => ({ source: name, state, lastHeardAt, lastError }),
     snapshot: () => snapshot,

@@ -15,7 +15,7 @@ export function createAccessLog({ access }: { access: (entry: AccessEntry) => vo
       method: ctx.req.method ?? '',
       path: ctx.state.path,
       status: statusOf(forwarded) ?? ctx.status,
-      durationMs: performance.now() - startedAt,
+      durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
       clientAddress: ctx.state.caller.address,
       bytesSent: forwarded?.bytesSent || (ctx.respond === false ? 0 : (ctx.length ?? 0)),
       service: forwarded?.route?.service,

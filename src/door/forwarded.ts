@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ForwardedIdentity } from '../proxy/headers.ts'
 
 /** Who is at the other end, as far as it can be believed. */
 export interface Caller {
+  /** An IP address, or `unknown` (RFC 7239 §6.2). */
   readonly address: string
   readonly proto: 'http' | 'https'
   readonly host: string | undefined
@@ -29,20 +30,21 @@ export function createIdentifyCaller(trustedProxies: readonly string[]): Identif
     if (bits === undefined) trusted.addAddress(address, family)
     else trusted.addSubnet(address, Number(bits), family)
   }
-  const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  const isTrusted = (address: string) =>
+    address !== unknown && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 
   return (request) => {
     const { socket } = request
-    const peer = plainAddress(socket.remoteAddress ?? '')
+    const peer = peerAddress(socket.remoteAddress)
     const proto = (socket as TLSSocket).encrypted ? 'https' : 'http'
-    const host = validHost(headerOf(request.rawHeaders, 'host'))
+    const host = validHost(targetAuthority(request.url) ?? headerOf(request.rawHeaders, 'host'))
     if (trustedProxies.length === 0 || !isTrusted(peer)) return { address: peer, proto, host, chain: peer }
     const { headers } = request
-    const hops = listOf(headers['x-forwarded-for']).map(plainAddress)
+    const hops = listOf(headers['x-forwarded-for']).map(hopAddress)
     const untrusted = hops.findLastIndex((hop) => !isTrusted(hop))
     return {
       address: hops[untrusted] ?? hops[0] ?? peer,
-      proto: listOf(headers['x-forwarded-proto']).at(-1) === 'https' ? 'https' : proto,
+      proto: listOf(headers['x-forwarded-proto']).at(-1)?.toLowerCase() === 'https' ? 'https' : proto,
       host: validHost(listOf(headers['x-forwarded-host']).at(-1)) ?? host,
       chain: [...hops.slice(Math.max(untrusted, 0)), peer].join(', '),
     }
@@ -63,10 +65,28 @@ export function forwardedIdentity(caller: Caller, requestId: string): ForwardedI
 }
 
 /** RFC 7239 §6: an IPv6 address is bracketed and quoted. */
-const forwardedFor = (address: string) =>
-  address.includes(':') ? `for="[${address}]"` : `for=${address === '' ? 'unknown' : address}`
+const forwardedFor = (address: string) => (address.includes(':') ? `for="[${address}]"` : `for=${address}`)
 
-const plainAddress = (address: string) => (address.startsWith('::ffff:') ? address.slice(7) : address)
+const unknown = 'unknown'
+
+/** The other end of the connection: IPv4 also on a dual-stack socket, without the zone of a link-local one. */
+function peerAddress(address: string | undefined): string {
+  if (address === undefined) return unknown
+  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
+  return plain.includes('%') ? plain.slice(0, plain.indexOf('%')) : plain
+}
+
+/** One element of X-Forwarded-For, which anybody may have written; some proxies write the port as well. */
+function hopAddress(element: string): string {
+  const [, bracketed, withPort] = /^(?:\[(.*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(element) ?? []
+  const address = (bracketed ?? withPort ?? element).replace(/%.*$/, '')
+  if (isIPv4(address)) return address
+  return isIPv6(address) ? peerAddress(new SocketAddress({ address, family: 'ipv6' }).address) : unknown
+}
+
+/** The host of an absolute-form target, which stands above the Host header (RFC 9112 §3.2.2). */
+const targetAuthority = (target: string | undefined) =>
+  target === undefined || target.startsWith('/') ? undefined : /^https?:\/\/([^/?#]+)/i.exec(target)?.[1]
 
 const listOf = (value: string | string[] | undefined) =>
   value === undefined

@@ -80,7 +80,7 @@ function routeItem({ prefix, auth }: WelcomePage['routes'][number], publicUrl: s
   return html`
         <li>
           <p><code class="path">${prefix}</code> <span class="auth">${who}</span></p>
-          <pre tabindex="0" aria-label="Command to try ${prefix}"><code>${curlLine(publicUrl + prefix, auth)}</code></pre>
+          <pre><code>${curlLine(publicUrl + prefix, auth)}</code></pre>
         </li>`
 }
 

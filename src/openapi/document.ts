@@ -79,6 +79,6 @@ function mediaTypes(content: EndpointResponse['content']): JsonObject {
 }
 
 function jsonSchema(schema: z.ZodType): JsonObject {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'output' })
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' })
   return rest as JsonObject
 }

@@ -11,11 +11,9 @@ export interface DocumentLimits {
   readonly maxBytes: number
 }
 
-/** The connections documents are fetched over: few, short-lived, never those of proxied requests. */
+/** The connections documents are fetched over: short-lived, never those of proxied requests. */
 export function createDocumentAgent({ timeoutMs, maxBytes }: DocumentLimits): Dispatcher {
   return new Agent({
-    connections: 1,
-    pipelining: 1,
     keepAliveTimeout: 1000,
     maxResponseSize: maxBytes,
     connect: { timeout: timeoutMs },

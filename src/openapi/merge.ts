@@ -1,5 +1,6 @@
 import type { Collected } from './collect.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
+import { usedComponents } from './prune.ts'
 import { createPublicPaths, type FindPublicPaths, type PublishedRoute } from './public-paths.ts'
 import { type Renaming, renamed, renamedMap, renamedSecurity } from './rename.ts'
 
@@ -43,10 +44,11 @@ export function mergeDocuments({ own, routes, collected, isOwn }: MergeOptions):
         const part = serviceShare(service, known.document, publicPaths)
         for (const [path, item] of part.paths) paths.set(path, item)
         addComponents(components, part.components)
-        if (!tags.some((tag) => isObject(tag) && tag.name === service))
-          tags.push(tagOf(service, known.document))
-        if (part.paths.length === 0)
+        if (part.paths.length === 0) {
           reason ??= 'none of its paths is reachable through the routes of the service'
+        } else if (!tags.some((tag) => isObject(tag) && tag.name === service)) {
+          tags.push(tagOf(service, known.document))
+        }
       } catch (error) {
         status = 'invalid'
         reason = `cannot be merged: ${error instanceof Error ? error.message : 'unknown fault'}`
@@ -99,7 +101,7 @@ function serviceShare(service: string, document: JsonObject, publicPaths: FindPu
     const entries = Object.entries(renamedMap(members, renaming))
     return [[kind, Object.fromEntries(entries.map(([name, member]) => [renaming.component(name), member]))]]
   })
-  return { paths, components: Object.fromEntries(components) }
+  return { paths, components: usedComponents(Object.fromEntries(paths), Object.fromEntries(components)) }
 }
 
 /** An operation under its service's tag, with what its document says for all of them written out. */

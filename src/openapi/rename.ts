@@ -66,7 +66,7 @@ function renamedText(key: string, text: string, renaming: Renaming): string {
 function renamedMapping(target: Json, renaming: Renaming): Json {
   if (typeof target !== 'string') return target
   if (target.startsWith('#')) return renamedReference(target, renaming)
-  return /^[\w.-]+$/.test(target) ? renaming.component(target) : target
+  return /^[\w.-]+$/.test(target) ? `#/components/schemas/${renaming.component(target)}` : target
 }
 
 /** `#/components/schemas/User/…` → `#/components/schemas/auth.User/…`, `#/paths/~1users/…` likewise. */

@@ -191,13 +191,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.bytesSent += chunk.length
     if (this.remaining >= 0) {
       this.remaining -= chunk.length
-      // The last bytes and the end in one write.
       if (this.remaining === 0) {
-        this.outgoing.end(chunk)
+        this.endWith(chunk)
         return
       }
     }
     if (!this.outgoing.write(chunk)) this.holdBack(controller)
+  }
+
+  /**
+   * The last bytes and the end in one write. A small body that is here as a whole goes as a latin1 string, byte
+   * for byte the same: Node then sends it in one piece with the head, where a Buffer costs a second one.
+   */
+  private endWith(chunk: Buffer): void {
+    if (chunk.length === this.bytesSent && chunk.length <= smallBody) {
+      this.outgoing.end(chunk.toString('latin1'), 'latin1')
+    } else this.outgoing.end(chunk)
   }
 
   /** The client reads slower than the house writes: the house is held until it has caught up. */
@@ -306,6 +315,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 }
 
 type Body = NonNullable<Dispatcher.DispatchOptions['body']>
+
+const smallBody = 8192
 
 const onTimeout = (exchange: Exchange) => exchange.timedOut()
 const flushHead = (exchange: Exchange) => exchange.flushHead()

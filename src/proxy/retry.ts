@@ -36,7 +36,7 @@ export function mayRetry(
  * not tried, and where everybody was tried, among the usable ones again.
  */
 export function pickUpstream(
-  route: Pick<ProxyRoute, 'group' | 'pick'>,
+  route: Pick<ProxyRoute, 'group' | 'pick' | 'pickAgain'>,
   tried: readonly Upstream[],
 ): Upstream | undefined {
   const { usable, all } = route.group
@@ -44,7 +44,7 @@ export function pickUpstream(
   if (tried.length === 0) return route.pick(usable)
   const untried = (upstream: Upstream) => !tried.includes(upstream)
   for (const candidates of [usable.filter(untried), all.filter(untried)]) {
-    if (candidates.length > 0) return route.pick(candidates)
+    if (candidates.length > 0) return route.pickAgain(candidates)
   }
-  return route.pick(usable)
+  return route.pickAgain(usable)
 }

@@ -15,6 +15,8 @@ export interface ProxyRoute {
   readonly retries: number
   readonly group: UpstreamGroup
   readonly pick: Picker
+  /** For further attempts: a picker of its own, so that a retry never moves the turns of first attempts. */
+  readonly pickAgain: Picker
 }
 
 export interface ProxyRoutes {
@@ -43,6 +45,7 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
         group = outliers.group(route.service, route.instances.map(upstreams.of))
         groups.set(route.service, group)
       }
+      const policy = balancingPolicies[route.balance]
       return {
         prefix: route.prefix,
         service: route.service,
@@ -51,7 +54,8 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
         timeoutMs: route.timeoutMs ?? defaultTimeoutMs,
         retries: route.retries,
         group,
-        pick: balancingPolicies[route.balance].create(random),
+        pick: policy.create(random),
+        pickAgain: policy.create(random),
       }
     })
   }

@@ -4,13 +4,11 @@ import { parseEnv } from 'node:util'
 import test from 'ava'
 import { loadConfig } from '../../src/config/load.ts'
 import { documentSettings, type SettingDoc } from '../../src/config/setting-docs.ts'
-import { consulVariables } from '../../src/discovery/consul/settings.ts'
-import { dnsVariables } from '../../src/discovery/sources/dns.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = readFileSync(join(root, '.env.example'), 'utf8')
-const settings = documentSettings({ Consul: consulVariables, DNS: dnsVariables })
+const settings = documentSettings(discoverySources)
 
 /** `<NAME>_SERVICE_URL` is one setting and any number of variables: the example shows one. */
 const shownAs = ({ name }: SettingDoc) => name.replace('<NAME>', 'AUTH')

@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import type { ExecutionContext } from 'ava'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { ExecutionContext, TestFn } from 'ava'
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core'
 
 const run = promisify(execFile)
 const cacheFolder = resolve(import.meta.dirname, '../../.cache/chromium')
@@ -15,18 +21,28 @@ export interface TestPage {
   readonly faults: readonly string[]
 }
 
+export type OpenPage = (origin: string, options?: BrowserContextOptions) => Promise<TestPage>
+
 /**
- * A real browser with one page, and no network but the test's own origin: nothing else is resolved or
- * connected to, and the attempt is a fault. A test asserts at its end that there were no faults.
+ * Gives a test file a real browser, and each of its tests a page of its own that has no network but the test's
+ * origin: nothing else is resolved or connected to, and the attempt is a fault. A test asserts at its end that
+ * there were none.
  */
-export async function openPage(
-  t: ExecutionContext,
-  origin: string,
-  options: BrowserContextOptions = {},
-): Promise<TestPage> {
-  const browser = await launch()
-  t.teardown(() => browser.close())
-  const context = await browser.newContext(options)
+export function useBrowser(test: TestFn): (t: ExecutionContext) => OpenPage {
+  let browser: Browser
+  test.before('start a browser', async (t) => {
+    t.timeout(60_000)
+    browser = await launch()
+  })
+  test.after.always('close the browser', () => browser?.close())
+  return (t) => async (origin, options) => {
+    const context = await browser.newContext(options)
+    t.teardown(() => context.close())
+    return watchedPage(context, origin)
+  }
+}
+
+async function watchedPage(context: BrowserContext, origin: string): Promise<TestPage> {
   const faults: string[] = []
   context.on('request', (request) => {
     const { protocol, origin: to } = new URL(request.url())
@@ -51,7 +67,8 @@ async function launch(): Promise<Browser> {
   const executablePath = process.env.CHROMIUM_PATH
   if (executablePath !== undefined) return chromium.launch({ executablePath, args })
   // The package holds a build for Linux on x64; elsewhere the Chrome that is installed will do.
-  if (process.platform !== 'linux' || process.arch !== 'x64') return chromium.launch({ channel: 'chrome', args })
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return chromium.launch({ channel: 'chrome', args })
   const folder = await unpackChromium()
   return chromium.launch({
     executablePath: join(folder, 'chromium'),
@@ -60,8 +77,7 @@ async function launch(): Promise<Browser> {
       ...definedEnvironment(),
       // It brings the libraries (NSS, Expat) and the font it needs: the machine needs none but the C library.
       LD_LIBRARY_PATH: join(folder, 'al2023/lib'),
-      FONTCONFIG_PATH: join(folder, 'fonts'),
-      XDG_CACHE_HOME: join(folder, 'cache'),
+      FONTCONFIG_FILE: join(folder, 'fonts.conf'),
     },
   })
 }
@@ -73,7 +89,9 @@ async function launch(): Promise<Browser> {
  */
 async function unpackChromium(): Promise<string> {
   const entry = import.meta.resolve('@sparticuz/chromium')
-  const manifest = JSON.parse(await readFile(new URL('../../package.json', entry), 'utf8')) as { version: string }
+  const manifest = JSON.parse(await readFile(new URL('../../package.json', entry), 'utf8')) as {
+    version: string
+  }
   const folder = join(cacheFolder, manifest.version)
   if (existsSync(folder)) return folder
   await mkdir(cacheFolder, { recursive: true })
@@ -86,6 +104,7 @@ async function unpackChromium(): Promise<string> {
     // The runtime's name makes it unpack the libraries too, which it otherwise does on Amazon's machines only.
     const env = { ...process.env, TMPDIR: workplace, AWS_LAMBDA_JS_RUNTIME: 'nodejs24.x' }
     await run(process.execPath, ['--input-type=module', '-e', script], { env })
+    await writeFile(join(workplace, 'fonts.conf'), fontsConfiguration(folder))
     await rename(workplace, folder).catch((error: unknown) => {
       if (!existsSync(folder)) throw error
     })
@@ -93,6 +112,15 @@ async function unpackChromium(): Promise<string> {
     await rm(workplace, { recursive: true, force: true })
   }
   return folder
+}
+
+/** The package's own names fixed folders; without a single font Chromium ends itself. */
+function fontsConfiguration(folder: string): string {
+  return `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${folder}/fonts</dir><dir>/usr/share/fonts</dir><cachedir>${folder}/fonts-cache</cachedir>
+</fontconfig>
+`
 }
 
 function definedEnvironment(): Record<string, string> {

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import Consul from 'consul'
 import { findConsul } from '../../scripts/consul.ts'
@@ -54,9 +55,9 @@ export async function startConsul(
   t.teardown(await slots.take())
   // A port that was free a moment ago may be taken by another test file: then others are tried.
   for (let attempt = 1; ; attempt++) {
-    const ports = await freePorts(3)
+    const [http = 0, server = 0, serf = 0] = await freePorts(3)
     try {
-      const agent = await startAgent(ports, config)
+      const agent = await startAgent([http, server, serf], config)
       t.teardown(agent.stop)
       return agent
     } catch (error) {
@@ -164,10 +165,17 @@ async function hasLeader(port: number): Promise<boolean> {
   }
 }
 
-async function freePorts(count: 3): Promise<Ports> {
+/** Runs one of the other commands of the binary, such as `consul tls`. */
+export async function runConsul(args: readonly string[], cwd: string): Promise<void> {
+  if (!('binary' in finding)) throw new Error(finding.unavailable)
+  await promisify(execFile)(finding.binary, args, { cwd })
+}
+
+/** Ports of the loopback interface that nobody listens on now. */
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports as unknown as Ports
+  return ports
 }

@@ -21,10 +21,19 @@ export type Fault =
   /** Half of the body as a whole reply: sound HTTP, unsound JSON. */
   | { readonly kind: 'halved' }
 
+export interface SeenRequest {
+  /** With its query. */
+  readonly path: string
+  /** When it came, in milliseconds of performance.now. */
+  readonly at: number
+  /** What has come of its body. */
+  readonly body: string
+}
+
 export interface FaultProxy {
   readonly address: string
-  /** Every request so far: path with query, and when it came (milliseconds of performance.now). */
-  readonly requests: readonly { readonly path: string; readonly at: number }[]
+  /** Every request so far. */
+  readonly requests: readonly SeenRequest[]
   /** Connections open now. */
   connections(): Promise<number>
   /**
@@ -42,14 +51,18 @@ interface Pending {
 
 /** A reverse proxy on a real socket that breaks what it is told to break. */
 export async function startFaultProxy(t: ExecutionContext, upstreamPort: number): Promise<FaultProxy> {
-  const requests: { path: string; at: number }[] = []
+  const requests: { path: string; at: number; body: string }[] = []
   const pending = new Set<Pending>()
   let fault: Fault | undefined
   let matches: (path: string) => boolean = () => true
 
   const server = createServer((incoming, reply) => {
     const path = incoming.url ?? '/'
-    requests.push({ path, at: performance.now() })
+    const seen = { path, at: performance.now(), body: '' }
+    requests.push(seen)
+    incoming.on('data', (chunk: Buffer) => {
+      seen.body += chunk.toString()
+    })
     const current = matches(path) ? fault : undefined
     if (current === undefined || !isImmediate(current)) {
       const abandon = relay(incoming, reply, upstreamPort, () => (matches(path) ? fault : undefined))

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 import { createGateway, type Gateway } from '../../src/gateway.ts'
 import type { AccessEntry, GatewayLog, LogFields } from '../../src/observability/log.ts'
+import type { PublishedServices } from './published-services.ts'
 import { until } from './until.ts'
 
 export interface TestGateway {
@@ -23,6 +24,10 @@ export interface TestGatewayOptions {
   readonly file?: string | Readonly<Record<string, unknown>>
   /** Environment variables; nothing of the machine's own environment is seen. */
   readonly env?: Readonly<Record<string, string>>
+  /** Stands in for the configured discovery sources. */
+  readonly services?: PublishedServices
+  /** Stands in for the recording one, of which `access` and `lines` then show nothing. */
+  readonly log?: GatewayLog
 }
 
 /** The real gateway on a free port, configured as a user would, stopped when the test ends. */
@@ -34,20 +39,25 @@ export async function startGateway(
   t.teardown(() => rm(cwd, { recursive: true, force: true }))
   const { file = {}, env = {} } = options
   await writeFile(join(cwd, 'gateway.yaml'), typeof file === 'string' ? file : JSON.stringify(file))
-  const config = loadConfig({
+  const loaded = loadConfig({
     env: { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', DRAIN_TIMEOUT: '2s', ...env },
     cwd,
     sources: discoverySources,
   })
+  const sources = options.services === undefined ? loaded.discovery.sources : [options.services.configured]
+  const config = { ...loaded, discovery: { ...loaded.discovery, sources } }
   const log = createRecordingLog()
-  const gateway = createGateway(config, { log })
+  const gateway = createGateway(config, { log: options.log ?? log })
   const { port } = await gateway.start()
   t.teardown(() => gateway.stop())
   await until(() => gateway.ready(), 'the gateway is ready')
   return { url: `http://127.0.0.1:${port}`, port, gateway, access: log.access_, lines: log.lines }
 }
 
-/** A gateway with one service, `house`, at these origins under `/api/house`, open to everybody. */
+/**
+ * A gateway with one service, `house`, at these origins under `/api/house`, open to everybody. The house is not
+ * asked for its API description: it sees the test's requests and no others.
+ */
 export function startGatewayFor(
   t: ExecutionContext,
   origins: string | readonly string[],
@@ -55,7 +65,10 @@ export function startGatewayFor(
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestGateway> {
   const urls = typeof origins === 'string' ? [origins] : origins
-  return startGateway(t, { file: { services: { house: { urls, auth: 'none', ...description } } }, env })
+  return startGateway(t, {
+    file: { services: { house: { urls, auth: 'none', openapi: false, ...description } } },
+    env,
+  })
 }
 
 function createRecordingLog(): GatewayLog & {

@@ -13,7 +13,7 @@ export interface ConsulReply {
 }
 
 /** What every call takes. */
-export interface CallOptions {
+interface CallOptions {
   /** Ends the call at once, and its connection with it. */
   readonly signal: AbortSignal
   readonly timeoutMs: number

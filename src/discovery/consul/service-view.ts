@@ -61,7 +61,7 @@ export function createServiceView(name: string, log: Log, lastKnown?: Service): 
         report(complaints)
         return undefined
       }
-      const instances = opinions.flatMap((opinion) => toInstance(opinion, description, complaints))
+      const instances = opinions.flatMap((opinion) => toInstance(name, opinion, description, complaints))
       report(complaints)
       return { name, instances, description }
     },
@@ -115,13 +115,16 @@ function sameDescription(a: Description, b: Description): boolean {
 
 /** An instance speaks for its own protocol and port, whatever the others say of the routes. */
 function toInstance(
+  service: string,
   { instance, self }: Opinion,
   agreed: Description,
   complaints: string[],
 ): readonly Instance[] {
   const { protocol = 'http', port = instance.port } = self.description ?? agreed
   const fail = (found: string, expected: string) => {
-    complaints.push(`service ${agreed && instance.id} is left out: found ${found}, expected ${expected}`)
+    complaints.push(
+      `service ${service}, instance ${instance.id} is left out: found ${found}, expected ${expected}`,
+    )
     return []
   }
   if (Number(port) < 1 || Number(port) > 65535) return fail(`port ${port}`, 'a port from 1 to 65535')

@@ -97,7 +97,7 @@ function readSayings(sayings: readonly Saying[]): SelfDescription {
       faults.push(`${saying?.written ?? String(path[0])}: expected ${expected}`)
     }
   }
-  if (typeof result.data?.port === 'string') {
+  if (typeof descriptionSchema.safeParse({ port: input.port }).data?.port === 'string') {
     faults.push(
       `${byKey.get('port')?.[0]?.written}: expected a port number (Consul's services have no named ports)`,
     )

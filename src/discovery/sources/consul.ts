@@ -5,12 +5,16 @@ import { type ConsulClient, createConsulClient } from '../consul/client.ts'
 import { createRateLimit, type RateLimit } from '../consul/rate-limit.ts'
 import { parseCatalog, parseInstances } from '../consul/replies.ts'
 import { createServiceView, type ServiceView } from '../consul/service-view.ts'
-import { type ConsulOptions, consulSettings } from '../consul/settings.ts'
+import { type ConsulOptions, consulSettings, consulVariables } from '../consul/settings.ts'
 import { mayOptIn } from '../consul/tags.ts'
 import type { DiscoverySource, Publish, Service, SourceContext } from '../source.ts'
 
 /** Consul's agent refuses one address's connections from the 200th on, unless it was told otherwise. */
 const manyServices = 150
+/** A lone change is asked for at once, a catalog that never rests once a second. */
+const catalogRate = { burst: 4, intervalMs: 1000 }
+/** Houses that come and go together are followed one by one; instances are worth more haste than names. */
+const serviceRate = { burst: 10, intervalMs: 500 }
 const serviceBackoff = { firstMs: 500, mostMs: 8000 }
 const steadyMs = 10_000
 
@@ -23,6 +27,7 @@ const steadyMs = 10_000
  */
 export const consulSource: DiscoverySource<ConsulOptions> = {
   name: 'consul',
+  variables: consulVariables,
   settings: consulSettings,
   async watch(options, publish, context) {
     const client = createConsulClient(options)
@@ -33,7 +38,7 @@ export const consulSource: DiscoverySource<ConsulOptions> = {
       const followed = followBlockingQuery({
         what: 'GET /v1/catalog/services',
         ask: client.services,
-        allowed: createRequestLimit(),
+        allowed: createRateLimit(catalogRate),
         parse: parseCatalog,
         onAnswer: catalog.update,
         signal,
@@ -48,9 +53,6 @@ export const consulSource: DiscoverySource<ConsulOptions> = {
     }
   },
 }
-
-/** A lone change is asked for at once, a catalog that never rests once a second. */
-const createRequestLimit = () => createRateLimit({ burst: 3, intervalMs: 1000 })
 
 /** One service that the catalog names, and how following it goes. */
 interface Followed {
@@ -102,7 +104,7 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       name,
       view: createServiceView(name, log, before),
       stop: new AbortController(),
-      allowed: createRequestLimit(),
+      allowed: createRateLimit(serviceRate),
       tags,
       state: undefined,
       service: before,

@@ -1,31 +1,10 @@
-import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { z } from 'zod'
-import { duration } from '../description.ts'
 import { type Answer, resolveName } from '../dns/resolve.ts'
 import { createResolver } from '../dns/resolver.ts'
+import { type DnsOptions, dnsSettings, dnsVariables } from '../dns/settings.ts'
 import { type Name, parseTarget, type Target } from '../dns/target.ts'
-import type { DiscoverySource, Instance, Service, SourceInput } from '../source.ts'
-
-/** The source's own settings, for the documentation. */
-export const dnsVariables = {
-  DNS_REFRESH: {
-    description: 'how often names are resolved again, from 1s to 1h; sooner where a record lives shorter',
-    default: '5s',
-  },
-  DNS_SERVER: {
-    description:
-      "DNS servers by address, with commas: 127.0.0.1:8600,[::1]:53. Unset: the system's resolver, with its hosts file",
-  },
-} satisfies Record<string, { description: string; secret?: boolean; default?: string }>
-
-export interface DnsOptions {
-  readonly refreshMs: number
-  /** Addresses, with ports where they are not 53; empty for the system's resolver. */
-  readonly servers: readonly string[]
-  readonly urls: SourceInput['urls']
-}
+import type { DiscoverySource, Instance, Service } from '../source.ts'
 
 export interface DnsTiming {
   /** No name is asked for more often, whatever its time to live; also the first back-off. */
@@ -34,6 +13,8 @@ export interface DnsTiming {
   readonly ceilingMs: number
   /** How long the first of two tries waits for a DNS server. */
   readonly tryMs: number
+  /** How long names that do answer wait for those that do not, before the first snapshot. */
+  readonly patienceMs: number
 }
 
 /** A name and what is known of it. */
@@ -52,12 +33,14 @@ interface Entry {
  * instance, and the address book is who decides how long those are held.
  */
 export function createDnsSource(timing: Partial<DnsTiming> = {}) {
-  const { floorMs = 1000, ceilingMs = 30_000, tryMs = 1500 } = timing
+  const { floorMs = 1000, ceilingMs = 30_000, tryMs = 1500, patienceMs = 5000 } = timing
 
   return {
     name: 'dns',
-    settings,
+    variables: dnsVariables,
+    settings: dnsSettings,
     async watch({ refreshMs, servers, urls }, publish, { log, signal }) {
+      if (signal.aborted) return
       const targets = new Map([...urls.values()].flat().map((url) => [url, parseTarget(url)]))
       const entries = new Map<Target, Entry>()
       for (const target of targets.values()) {
@@ -94,10 +77,12 @@ export function createDnsSource(timing: Partial<DnsTiming> = {}) {
         if (error !== undefined && !entry.faulty) {
           const kept =
             entry.answer === undefined ? 'it has no address yet' : 'its last known addresses are kept'
-          log.warn({ host, code: codeOf(error) }, `discovery: dns fails for ${host}: ${kept}`)
+          const code = codeOf(error)
+          log.warn({ source: 'dns', host, code }, `dns: ${host}: ${kept}: ${code}`)
         }
-        if (error === undefined && entry.faulty)
-          log.info({ host }, `discovery: dns answers for ${host} again`)
+        if (error === undefined && entry.faulty) {
+          log.info({ source: 'dns', host }, `dns: ${host} is answered for again`)
+        }
         entry.faulty = error !== undefined
       }
 
@@ -106,29 +91,29 @@ export function createDnsSource(timing: Partial<DnsTiming> = {}) {
         return Math.max(Math.min(refreshMs, answer?.ttlMs ?? refreshMs), floorMs)
       }
 
-      async function keepFresh(entry: Entry): Promise<void> {
-        while (!signal.aborted) {
-          await delay(pauseAfter(entry), undefined, { signal }).catch(() => undefined)
-          if (signal.aborted) return
-          const error = await refresh(entry)
-          if (signal.aborted) return
+      async function keepFresh(entry: Entry, first: ReturnType<typeof refresh>): Promise<void> {
+        for (let error = await first; !signal.aborted; error = await refresh(entry)) {
           report(entry, error)
           if (entry.failures === 0) publish(snapshot())
+          await pause(pauseAfter(entry), signal)
+          if (signal.aborted) return
         }
       }
 
       try {
         const names = [...entries.values()]
-        const faults = await Promise.all(names.map(refresh))
-        if (signal.aborted) return
-        const services = snapshot()
-        if (names.length > 0 && services.every((service) => service.instances.length === 0)) {
-          const each = names.map((entry, index) => `${entry.name.host} (${codeOf(faults[index])})`)
-          throw new Error(`no name could be resolved: ${each.join(', ')}`)
+        const firsts = names.map(refresh)
+        await orAfter(patienceMs, Promise.all(firsts))
+        if (!snapshot().some((service) => service.instances.length > 0) && names.length > 0) {
+          await oneAnswer(names, firsts)
         }
-        for (const [index, entry] of names.entries()) report(entry, faults[index])
-        publish(services)
-        await (names.length > 0 ? Promise.all(names.map(keepFresh)) : once(signal, 'abort'))
+        if (signal.aborted) return
+        publish(snapshot())
+        if (signal.aborted) return
+        const loops = names.map((entry, index) => keepFresh(entry, firsts[index]!))
+        await (loops.length > 0 ? Promise.all(loops) : once(signal, 'abort'))
+      } catch (error) {
+        if (!signal.aborted) throw error
       } finally {
         signal.removeEventListener('abort', cancel)
         resolver.cancel()
@@ -137,40 +122,7 @@ export function createDnsSource(timing: Partial<DnsTiming> = {}) {
   } satisfies DiscoverySource<DnsOptions>
 }
 
-const servers = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
-  .refine(areServers, 'expected addresses of DNS servers such as 127.0.0.1:8600 or [::1]:53, not names')
-
-const settings = z
-  .object({
-    environment: z.object({
-      DNS_REFRESH: duration
-        .refine((ms) => ms >= 1000 && ms <= 3_600_000, 'expected a duration from 1s to 1h')
-        .prefault(dnsVariables.DNS_REFRESH.default),
-      DNS_SERVER: servers.default([]),
-    }),
-    urls: z.custom<SourceInput['urls']>(),
-  })
-  .transform(
-    ({ environment, urls }): DnsOptions => ({
-      refreshMs: environment.DNS_REFRESH,
-      servers: environment.DNS_SERVER,
-      urls,
-    }),
-  )
-
 export const dnsSource = createDnsSource()
-
-/** Whether c-ares would take them: it is the one that has to. */
-function areServers(list: readonly string[]): boolean {
-  try {
-    new dns.Resolver().setServers(list)
-    return list.length > 0
-  } catch {
-    return false
-  }
-}
 
 /** One instance for each id, in an order that the order of DNS answers does not change. */
 function distinct(instances: readonly Instance[]): readonly Instance[] {
@@ -180,4 +132,28 @@ function distinct(instances: readonly Instance[]): readonly Instance[] {
 
 function codeOf(error: Error | undefined): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? error?.message ?? 'unknown'
+}
+
+/** Waits for the first name that has an answer; rejects, naming them all, where none gets one. */
+async function oneAnswer(names: readonly Entry[], firsts: readonly Promise<Error | undefined>[]) {
+  const answers = names.map(async (entry, index) => {
+    const error = await firsts[index]
+    if (entry.answer === undefined) throw error
+  })
+  await Promise.any(answers).catch(({ errors }: AggregateError) => {
+    const each = names.map((entry, index) => `${entry.name.host} (${codeOf(errors[index])})`)
+    throw new Error(`no name could be resolved: ${each.join(', ')}`)
+  })
+}
+
+/** Waits, or returns at once when the signal aborts. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined)
+}
+
+/** Waits for the work, but no longer than that. */
+async function orAfter(ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController()
+  await Promise.race([work, pause(ms, done.signal)])
+  done.abort()
 }

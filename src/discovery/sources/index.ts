@@ -1,4 +1,5 @@
 import type { DiscoverySource } from '../source.ts'
+import { consulSource } from './consul.ts'
 import { dnsSource } from './dns.ts'
 import { staticSource } from './static.ts'
 
@@ -6,4 +7,5 @@ import { staticSource } from './static.ts'
 export const discoverySources = {
   static: staticSource,
   dns: dnsSource,
+  consul: consulSource,
 } as const satisfies Record<string, DiscoverySource>

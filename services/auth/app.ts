@@ -1,0 +1,40 @@
+import Router from '@koa/router'
+import Koa from 'koa'
+import { type Log, requestLine } from './log.ts'
+import { openapiDocument } from './openapi.ts'
+import { problems } from './problem.ts'
+
+export interface AuthServiceOptions {
+  readonly log: Log
+}
+
+/** The auth service: a Koa app that is not listening yet. It knows nothing of the gateway in front of it. */
+export function createAuthService({ log }: AuthServiceOptions): Koa {
+  const router = new Router({ strict: true, sensitive: true })
+  router.get('/users', (ctx) => {
+    ctx.body = { message: 'Welcome from AUTH service' }
+  })
+  router.get('/health', (ctx) => {
+    ctx.body = { status: 'ok' }
+  })
+  router.get('/openapi.json', (ctx) => {
+    ctx.body = openapiDocument
+  })
+
+  const app = new Koa()
+  // Koa prints whole stacks of what escapes a reply, such as a client that is gone in mid-body.
+  app.silent = true
+  app.use(printed(log)).use(problems(log)).use(router.routes()).use(router.allowedMethods())
+  return app
+}
+
+/** One line for each request, except good health checks: every few seconds one, they would drown the rest. */
+function printed(log: Log): Koa.Middleware {
+  return async (ctx, next) => {
+    const startedAt = performance.now()
+    await next()
+    if (ctx.path === '/health' && ctx.status === 200) return
+    const { method, path, status } = ctx
+    log.line(requestLine({ method, path, status, durationMs: performance.now() - startedAt }))
+  }
+}

@@ -1,0 +1,64 @@
+import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { consulSettings } from '../../src/discovery/consul/settings.ts'
+import { createRegistration, type Registration } from '../../src/discovery/registration.ts'
+import type { Log } from './log.ts'
+
+export interface AuthRegistrationOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** Where the service listens. */
+  readonly address: AddressInfo
+  readonly log: Log
+}
+
+/** What the service says of its routes: `/api/users` is its `/users`, and everybody may come. */
+const tags = [
+  'gateway.enable=true',
+  'gateway.path=/api/users',
+  'gateway.path=/api/user',
+  'gateway.strip=/api',
+  'gateway.auth=none',
+]
+
+/**
+ * The registration in Consul, where CONSUL_HTTP_ADDR is set. This is all that the service shares with the
+ * gateway. Throws an error that names the variable at fault.
+ */
+export function createAuthRegistration(options: AuthRegistrationOptions): Registration | undefined {
+  const { env, address, log } = options
+  if (!env.CONSUL_HTTP_ADDR) return undefined
+  const host = env.AUTH_ADVERTISE_HOST || reachableHost(address.address, env.NODE_ENV === 'production')
+  const print = (_fields: unknown, message: string) => log.line(message)
+  return createRegistration({
+    consul: readConsulSettings(env),
+    service: {
+      name: 'auth',
+      id: `auth-${host}-${address.port}`,
+      host,
+      port: address.port,
+      tags,
+      check: { path: '/health' },
+    },
+    log: { debug: () => {}, info: print, warn: print, error: print },
+  })
+}
+
+function readConsulSettings(env: NodeJS.ProcessEnv) {
+  const environment = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()))
+  const read = consulSettings.safeParse({ environment, urls: new Map() })
+  if (read.success) return read.data
+  const faults = read.error.issues.map(({ path, message }) => `${String(path.at(-1))}: ${message}`)
+  throw new Error(faults.join('; '))
+}
+
+/** The address it listens on, or one that leads here where it listens on all of them. */
+function reachableHost(address: string, production: boolean): string {
+  if (address !== '0.0.0.0' && address !== '::') return address
+  if (!production) return '127.0.0.1'
+  const outward = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/i.test(address))
+  const found = outward.find(({ family }) => family === 'IPv4') ?? outward[0]
+  if (found !== undefined) return found.address
+  throw new Error('AUTH_ADVERTISE_HOST: expected the address that others reach the service at')
+}

@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAuthService } from './app.ts'
+import type { Log } from './log.ts'
+import { createAuthRegistration } from './registration.ts'
+import { type AuthSettings, readAuthSettings } from './settings.ts'
+
+export interface AuthServer {
+  /** Where it listens, e.g. `http://localhost:8001`. */
+  readonly url: string
+  /** Leaves Consul, stops accepting, finishes what is in flight and resolves; whatever is left after ten seconds is cut. */
+  stop(): Promise<void>
+}
+
+export interface StartOptions {
+  readonly env: NodeJS.ProcessEnv
+  readonly log: Log
+}
+
+const stopTimeoutMs = 10_000
+
+/** Starts the auth service. Rejects with a one-line error that names the variable to change. */
+export async function startAuthService({ env, log }: StartOptions): Promise<AuthServer> {
+  const settings = readAuthSettings(env)
+  const answer = createAuthService({ log }).callback()
+  const inFlight = new Set<ServerResponse>()
+  let stopping: Promise<void> | undefined
+  const server = createServer((request, response) => {
+    inFlight.add(response)
+    response.once('close', () => inFlight.delete(response))
+    if (stopping !== undefined) response.setHeader('Connection', 'close')
+    void answer(request, response)
+  })
+  await listen(server, settings)
+  const registration = await register()
+
+  async function register() {
+    try {
+      const registration = createAuthRegistration({ env, address: server.address() as AddressInfo, log })
+      // Not waited for: Consul may come later than the service.
+      void registration?.start()
+      return registration
+    } catch (error) {
+      await once(server.close(), 'close')
+      throw error
+    }
+  }
+
+  async function stop(): Promise<void> {
+    // First, so that nobody is sent here any more; requests are still answered meanwhile.
+    await registration?.stop()
+    const closed = once(server, 'close')
+    server.close()
+    // What is being answered now would otherwise promise to keep its connection, and hold the server open.
+    for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
+    const deadline = setTimeout(() => server.closeAllConnections(), stopTimeoutMs)
+    await closed
+    clearTimeout(deadline)
+  }
+
+  return {
+    url: urlOf(server, settings),
+    stop: () => (stopping ??= stop()),
+  }
+}
+
+async function listen(server: Server, { host, port }: AuthSettings): Promise<void> {
+  try {
+    server.listen(port, host)
+    await once(server, 'listening')
+  } catch (error) {
+    throw new Error(explain(error as NodeJS.ErrnoException, host, port), { cause: error })
+  }
+}
+
+function explain({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  if (code === 'EADDRINUSE') {
+    return `port ${port} is in use: stop what listens there, or set AUTH_PORT to another one`
+  }
+  if (code === 'EACCES')
+    return `port ${port} may not be listened on by this user: set AUTH_PORT to another one`
+  if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL' || code === 'EAI_AGAIN') {
+    return `AUTH_HOST: ${JSON.stringify(host)} is no address of this machine`
+  }
+  return `cannot listen on AUTH_HOST ${host}, AUTH_PORT ${port}: ${message}`
+}
+
+function urlOf(server: Server, { host }: AuthSettings): string {
+  const { port } = server.address() as AddressInfo
+  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}

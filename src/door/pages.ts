@@ -1,0 +1,55 @@
+import Router from '@koa/router'
+import type { Context, Middleware, Next } from 'koa'
+import { GatewayError } from '../errors.ts'
+import type { Log } from '../observability/log.ts'
+import { createDocumentCollector, type TableReader } from '../openapi/collect.ts'
+import { createGatewayDocument } from '../openapi/document.ts'
+import { createOpenapiEndpoint } from '../openapi/endpoint.ts'
+import { createDocs } from './docs.ts'
+import { createWelcome, type WelcomeOptions } from './welcome.ts'
+
+export interface PagesOptions extends WelcomeOptions {
+  readonly table: TableReader & WelcomeOptions['table']
+  /** Whether the gateway itself answers a path. */
+  readonly isOwn: (path: string) => boolean
+  readonly log: Log
+}
+
+export interface Pages {
+  /** Answers the welcome, Swagger UI and the API document, and leaves every other path to the next one. */
+  readonly middleware: Middleware
+  /** Starts to collect the services' API documents. */
+  start(): void
+  /** Ends every fetch and timer. */
+  stop(): Promise<void>
+}
+
+/** What the gateway shows of itself, under `ROUTE_PREFIX`. */
+export function createPages(options: PagesOptions): Pages {
+  const { routePrefix, table, version, isOwn, log } = options
+  const collector = createDocumentCollector({ table, log })
+  const own = createGatewayDocument({ routePrefix, version })
+  const docs = createDocs({ routePrefix })
+
+  const router = new Router({ strict: true, sensitive: true })
+  router.get(routePrefix === '' ? '/' : [routePrefix, `${routePrefix}/`], createWelcome(options))
+  router.get([`${routePrefix}/docs`, `${routePrefix}/docs/`], docs.page)
+  router.get(`${routePrefix}/docs/assets/:version/:file`, docs.asset)
+  router.get(`${routePrefix}/openapi.json`, createOpenapiEndpoint({ own, table, collector, isOwn }))
+  const routes = router.routes()
+
+  return {
+    middleware(ctx, next) {
+      return routes(ctx as Parameters<typeof routes>[0], () => refuseOtherMethods(ctx, next))
+    },
+    start: collector.start,
+    stop: collector.stop,
+  }
+
+  /** Where no page answered: a path of ours may have been asked for with another method. */
+  function refuseOtherMethods({ method, path }: Context, next: Next): Promise<unknown> {
+    const isRead = method === 'GET' || method === 'HEAD'
+    if (isRead || router.match(path, 'GET').pathAndMethod.length === 0) return next()
+    throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET, HEAD' } })
+  }
+}

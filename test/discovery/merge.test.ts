@@ -1,0 +1,190 @@
+import test from 'ava'
+import type { Description } from '../../src/discovery/description.ts'
+import { buildRoutes, type KnownService, mergeSnapshots } from '../../src/discovery/merge.ts'
+import type { Service } from '../../src/discovery/source.ts'
+import { emptyTable, type Table } from '../../src/discovery/table.ts'
+import { service } from '../support/hand-source.ts'
+
+const a = 'http://127.0.0.1:1'
+const b = 'http://127.0.0.1:2'
+
+function build(
+  services: readonly (Service & { vanished?: boolean })[],
+  {
+    overrides = {},
+    reserved = () => false,
+    previous = emptyTable,
+  }: {
+    overrides?: Readonly<Record<string, Description>>
+    reserved?: (prefix: string) => boolean
+    previous?: Table
+  } = {},
+) {
+  const known: KnownService[] = services.map((one) => ({ vanished: false, ...one }))
+  const { routes, problems } = buildRoutes(known, new Map(Object.entries(overrides)), reserved, previous)
+  const table: Table = { version: previous.version + 1, routes }
+  return {
+    table,
+    routes,
+    problems,
+    holders: Object.fromEntries(routes.map((route) => [route.prefix, route.service])),
+  }
+}
+
+test('the first source that has instances of a service speaks for it', (t) => {
+  const merged = mergeSnapshots([
+    [service('users', [a], { strip: '/first' }), service('orders', [])],
+    [service('users', [b], { strip: '/second' }), service('orders', [b])],
+  ])
+  t.deepEqual(merged.get('users'), service('users', [a], { strip: '/first' }))
+  t.deepEqual(merged.get('orders')?.instances, service('orders', [b]).instances)
+})
+
+test('a service that no source has instances of is the first source’s', (t) => {
+  const merged = mergeSnapshots([
+    [service('users', [], { strip: '/first' })],
+    [service('users', [], { strip: '/second' })],
+  ])
+  t.is(merged.get('users')?.description.strip, '/first')
+})
+
+test('a service that says nothing is found at /api/<service>, which is cut, by callers with a token', (t) => {
+  const { routes } = build([{ name: 'users', instances: [], description: { enable: true } }])
+  t.like(routes[0], {
+    prefix: '/api/users',
+    service: 'users',
+    strip: '/api/users',
+    auth: 'required',
+    scopes: [],
+    timeoutMs: undefined,
+    retries: 1,
+    openapi: '/openapi.json',
+    inject: undefined,
+    balance: 'p2c',
+  })
+})
+
+test('where a path is given nothing is cut unless it says so', (t) => {
+  t.is(build([service('users', [a], { path: ['/users'] })]).routes[0]?.strip, '')
+  t.is(build([service('users', [a], { path: ['/x/users'], strip: '/x' })]).routes[0]?.strip, '/x')
+  t.is(build([service('users', [a], { strip: '' })]).routes[0]?.strip, '')
+})
+
+test('a strip that is no beginning of the path cuts nothing, and is a problem', (t) => {
+  const { routes, problems } = build([
+    service('users', [a], { path: ['/api/users', '/apiary'], strip: '/api' }),
+  ])
+  t.deepEqual(
+    routes.map(({ prefix, strip }) => [prefix, strip]),
+    [
+      ['/api/users', '/api'],
+      ['/apiary', ''],
+    ],
+  )
+  t.deepEqual(problems, ['service users: strip /api is not the beginning of /apiary: nothing is cut'])
+})
+
+test('what the operator says wins over what the service says, key by key', (t) => {
+  const { routes } = build(
+    [service('users', [a], { path: ['/a'], auth: 'none', timeout: 1000, retries: 5 })],
+    {
+      overrides: { users: { path: ['/b'], auth: 'required' } },
+    },
+  )
+  t.like(routes[0], { prefix: '/b', auth: 'required', timeoutMs: 1000, retries: 5 })
+})
+
+test('enable: false hides a service, whoever says it', (t) => {
+  t.deepEqual(build([service('users', [a], { enable: false })]).routes, [])
+  t.deepEqual(build([service('users', [a])], { overrides: { users: { enable: false } } }).routes, [])
+  t.is(
+    build([service('users', [a], { enable: false })], { overrides: { users: { enable: true } } }).routes
+      .length,
+    1,
+  )
+})
+
+test('what the operator says of a service that nobody knows makes no route', (t) => {
+  t.deepEqual(build([], { overrides: { users: { path: ['/a'] } } }).routes, [])
+})
+
+test('a path that is the gateway’s own is left out, and is a problem; the service keeps its others', (t) => {
+  const { holders, problems } = build([service('users', [a], { path: ['/docs', '/users'] })], {
+    reserved: (prefix) => prefix === '/docs',
+  })
+  t.deepEqual(holders, { '/users': 'users' })
+  t.deepEqual(problems, ["service users claims /docs, which is the gateway's own: left out"])
+})
+
+test('routes come longest prefix first', (t) => {
+  const { routes } = build([service('x', [a], { path: ['/', '/a', '/a/b/c', '/b', '/a/b'] })])
+  t.deepEqual(
+    routes.map((route) => route.prefix),
+    ['/a/b/c', '/a/b', '/a', '/b', '/'],
+  )
+})
+
+test('one service may name one path twice', (t) => {
+  const { holders, problems } = build([service('users', [a], { path: ['/u', '/u'] })])
+  t.deepEqual(holders, { '/u': 'users' })
+  t.deepEqual(problems, [])
+})
+
+const claim = (name: string) => service(name, [a], { path: ['/shared', `/${name}`] })
+
+test('of two services that claim one path the first keeps it, and the other keeps what is its own', (t) => {
+  const { holders, problems } = build([claim('old'), claim('new')])
+  t.deepEqual(holders, { '/shared': 'old', '/old': 'old', '/new': 'new' })
+  t.deepEqual(problems, ['services old and new both claim /shared: old keeps it, new is not reachable there'])
+})
+
+test('who holds a path keeps it, in whatever order the claims come', (t) => {
+  const { table } = build([claim('holder')])
+  for (const order of [
+    [claim('holder'), claim('new'), claim('third')],
+    [claim('new'), claim('holder'), claim('third')],
+    [claim('new'), claim('third'), claim('holder')],
+  ]) {
+    const { holders, problems } = build(order, { previous: table })
+    t.is(holders['/shared'], 'holder')
+    t.deepEqual(problems.toSorted(), [
+      'services holder and new both claim /shared: holder keeps it, new is not reachable there',
+      'services holder and third both claim /shared: holder keeps it, third is not reachable there',
+    ])
+  }
+})
+
+test('a holder without instances is still the holder', (t) => {
+  const { table } = build([claim('holder')])
+  const { holders } = build([claim('new'), { ...claim('holder'), instances: [] }], { previous: table })
+  t.is(holders['/shared'], 'holder')
+})
+
+test('a service that has vanished yields its path to anybody, without a complaint', (t) => {
+  const { table } = build([claim('holder')])
+  for (const order of [
+    [{ ...claim('holder'), vanished: true }, claim('new')],
+    [claim('new'), { ...claim('holder'), vanished: true }],
+  ]) {
+    const { holders, problems } = build(order, { previous: table })
+    t.is(holders['/shared'], 'new')
+    t.is(holders['/holder'], 'holder')
+    t.deepEqual(problems, [])
+  }
+})
+
+test('who took the path over keeps it when the old holder comes back', (t) => {
+  const first = build([claim('holder')])
+  const second = build([{ ...claim('holder'), vanished: true }, claim('new')], { previous: first.table })
+  const third = build([claim('holder'), claim('new')], { previous: second.table })
+  t.is(third.holders['/shared'], 'new')
+})
+
+test('a service that is hidden gives its path up', (t) => {
+  const { table } = build([claim('holder')])
+  const { holders } = build([claim('holder'), claim('new')], {
+    previous: table,
+    overrides: { holder: { enable: false } },
+  })
+  t.deepEqual(holders, { '/shared': 'new', '/new': 'new' })
+})
