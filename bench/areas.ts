@@ -2,6 +2,8 @@ export interface CallFrame {
   readonly functionName: string
   /** Empty for native functions and for V8's own entries such as (garbage collector). */
   readonly url: string
+  /** Counted from 0. */
+  readonly lineNumber: number
 }
 
 /** Node's modules by what they do; the first that matches counts. */
@@ -47,6 +49,20 @@ export function payerOf(stack: readonly CallFrame[]): string {
   const asked = stack.find(({ url }) => url !== '' && (!url.startsWith('node:') || url.includes('/undici/')))
   return asked ? areaOfUrl(asked.url) : 'Node itself'
 }
+
+/** The sampled function and where it is; for native ones, who called it. */
+export function functionOf(stack: readonly CallFrame[]): string {
+  const [frame, caller] = stack
+  if (!frame || frame.functionName === '(idle)') return 'idle'
+  const name = frame.functionName || '(anonymous)'
+  if (frame.url !== '') return `${name} ${shortened(frame)}`
+  return frame.functionName.startsWith('(') || !caller
+    ? name
+    : `${name}, native, from ${caller.functionName} ${shortened(caller)}`
+}
+
+const shortened = ({ url, lineNumber }: CallFrame): string =>
+  url === '' ? '' : `${url.replace(/^.*\/(?:node_modules|src|bench)\//, '')}:${lineNumber + 1}`
 
 function areaOfUrl(url: string): string {
   const node = nodeAreas.find(([pattern]) => pattern.test(url))

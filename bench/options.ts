@@ -11,6 +11,8 @@ export interface Options {
   /** Where the results are written; undefined only prints them. */
   readonly output: string | undefined
   readonly smoke: boolean
+  /** The scenario to profile; the first one unless told. */
+  readonly scenario: string | undefined
   /** The relay to profile instead of measuring. */
   readonly profile: string | undefined
 }
@@ -22,7 +24,8 @@ const usage = `npm run bench -- [options]
   --relays a,b     only these; nothing is written unless --output says where
   --output FILE    where to write the results (bench/RESULTS.md)
   --smoke          one short round of munjigi, bare and @fastify/http-proxy; exits 1 when one errs; writes nothing
-  --profile        profile munjigi (or the relay that --relays names) under the small GET: CPU by package`
+  --profile        profile munjigi (or the relay that --relays names) under one scenario: CPU by package and function
+  --scenario NAME  the scenario to profile (GET 200 B)`
 
 /** Reads the command line; throws an Error that names the option at fault. */
 export function readOptions(args: readonly string[]): Options {
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[]): Options {
       relays: { type: 'string' },
       output: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      scenario: { type: 'string' },
       profile: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -50,6 +54,7 @@ export function readOptions(args: readonly string[]): Options {
     connections: 32,
     output: values.output ?? (relays ? undefined : new URL('RESULTS.md', import.meta.url).pathname),
     smoke,
+    scenario: values.scenario,
     profile: values.profile ? (relays?.[0] ?? 'munjigi') : undefined,
   }
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { areaOf, type CallFrame, payerOf } from './areas.ts'
+import { areaOf, type CallFrame, functionOf, payerOf } from './areas.ts'
 import type { Arena } from './contenders.ts'
 import { createLoad } from './load.ts'
 import type { Cores } from './machine.ts'
@@ -21,12 +21,14 @@ interface CpuProfile {
 /** The profile is written when the process ends by itself, which most peers do not do when they are told to. */
 const EXIT_ON_SIGTERM = 'data:text/javascript,process.on("SIGTERM",()=>process.exit())'
 
-/** Runs one Node relay under the sampling profiler with the small GET, and prints its self time by area. */
+/** Runs one Node relay under the sampling profiler with one scenario, and prints where its CPU time goes. */
 export async function profile(options: Options, cores: Cores, arena: Arena): Promise<void> {
   const relay = relays.find(({ name }) => name === options.profile)
   const version = relay?.version()
   if (!relay || version === undefined) throw new Error(`--profile: ${options.profile} is not here`)
-  const scenario = scenarios[0]!
+  const scenario = scenarios.find(({ name }) => name === (options.scenario ?? scenarios[0]?.name))
+  if (!scenario)
+    throw new Error(`--scenario: expected one of ${scenarios.map(({ name }) => name).join(', ')}`)
   const load = createLoad(options.connections, cores.load)
   const originPort = await arena.startOrigin()
   const contender = await arena.enter(relay, version, originPort, (launch) => {
@@ -55,16 +57,24 @@ export async function profile(options: Options, cores: Cores, arena: Arena): Pro
   const window = { startUs, endUs }
   console.log(shares('self time in', sampledUs(recorded, window, areaOf), cpuUsPerRequest))
   console.log(`\n${shares('on behalf of', sampledUs(recorded, window, payerOf), cpuUsPerRequest)}`)
+  console.log(`\n${shares('function', sampledUs(recorded, window, functionOf), cpuUsPerRequest, 25)}`)
 }
 
-function shares(title: string, sampled: ReadonlyMap<string, number>, cpuUsPerRequest: number): string {
+function shares(
+  title: string,
+  sampled: ReadonlyMap<string, number>,
+  cpuUsPerRequest: number,
+  most = Infinity,
+): string {
   const busy = [...sampled].filter(([group]) => group !== 'idle').sort(([, a], [, b]) => b - a)
   const totalUs = busy.reduce((sum, [, us]) => sum + us, 0)
-  const rows = busy.map(([group, us]) => [
-    group,
-    `${((us / totalUs) * 100).toFixed(1)} %`,
-    ((us / totalUs) * cpuUsPerRequest).toFixed(2),
-  ])
+  const rows = busy
+    .slice(0, most)
+    .map(([group, us]) => [
+      group,
+      `${((us / totalUs) * 100).toFixed(1)} %`,
+      ((us / totalUs) * cpuUsPerRequest).toFixed(2),
+    ])
   return table([title, 'share', 'µs per request'], rows)
 }
 

@@ -24,10 +24,11 @@ export interface AddressBookOptions {
   /** Prefixes that no service may claim. */
   readonly reserved: (prefix: string) => boolean
   readonly log: Log
+  /** Milliseconds of a clock that is never set. */
   readonly now?: () => number
 }
 
-/** How long a service that nobody names any more answers 503 rather than 404. */
+/** How long a service that nobody names any more answers 503 rather than 404, once the hold is over. */
 const forgetAfterMs = 10 * 60_000
 /** Changes that come faster than this are applied together. */
 const settleMs = 20
@@ -46,13 +47,14 @@ interface Memory {
  * address is worth more than none; after that the route stays and answers 503.
  */
 export function createAddressBook(options: AddressBookOptions): AddressBook {
-  const { discovery, overrides, reserved, log, now = Date.now } = options
+  const { discovery, overrides, reserved, log, now = () => performance.now() } = options
   const memories = new Map<string, Memory>()
   const listeners = new Set<(table: Table) => void>()
   let table = emptyTable
   let settling: NodeJS.Timeout | undefined
   let expiry: NodeJS.Timeout | undefined
-  let lastRebuildAt = 0
+  let lastRebuildAt = -Infinity
+  let complete = discovery.sources.length === 0
   let reported = new Set<string>()
 
   const watchers = discovery.sources.map((configured) =>
@@ -61,23 +63,34 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
 
   function scheduleRebuild(): void {
     if (settling !== undefined) return
-    const wait = settleMs - (now() - lastRebuildAt)
-    if (wait <= 0) rebuild()
-    else settling = setTimeout(rebuild, wait)
+    if (now() - lastRebuildAt >= settleMs) rebuild()
+    else settling = setTimeout(rebuild, settleMs)
   }
 
   function rebuild(): void {
     clearTimeout(settling)
     settling = undefined
     lastRebuildAt = now()
-    remember(mergeSnapshots(watchers.map((watcher) => watcher.snapshot() ?? [])))
+    const snapshots = watchers.map((watcher) => watcher.snapshot())
+    remember(mergeSnapshots(snapshots.map((snapshot) => snapshot ?? [])))
     const { routes, problems } = buildRoutes(known(), overrides, reserved, table)
     for (const problem of problems) {
       if (!reported.has(problem)) log.warn({}, `address book: ${problem}`)
     }
     reported = new Set(problems)
     table = Object.freeze({ version: table.version + 1, routes: Object.freeze(routes) })
-    for (const listener of listeners) listener(table)
+    for (const listener of listeners) tell(listener)
+    complete ||= snapshots.every((snapshot) => snapshot !== undefined)
+  }
+
+  /** A listener that breaks must not take the source down that happened to speak, nor the other listeners. */
+  function tell(listener: (table: Table) => void): void {
+    try {
+      listener(table)
+    } catch (error) {
+      const stack = error instanceof Error ? error.stack : String(error)
+      log.error({ stack }, 'address book: a new table could not be taken over')
+    }
   }
 
   function remember(named: Map<string, Service>): void {
@@ -96,7 +109,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       if (named.has(name)) continue
       memory.vanished = true
       emptied(memory, { ...memory.service, instances: [] }, at)
-      if (at - (memory.emptySince ?? at) > forgetAfterMs) memories.delete(name)
+      if (at - (memory.emptySince ?? at) > discovery.holdMs + forgetAfterMs) memories.delete(name)
     }
     scheduleExpiry(at)
   }
@@ -115,9 +128,11 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
 
   function scheduleExpiry(at: number): void {
     clearTimeout(expiry)
-    const due = [...memories.values()].flatMap(({ emptySince, service }) => {
-      if (emptySince === undefined || emptySince === -Infinity) return []
-      return [emptySince + (service.instances.length > 0 ? discovery.holdMs : forgetAfterMs + 1)]
+    const due = [...memories.values()].flatMap(({ emptySince, service, vanished }) => {
+      if (emptySince === undefined) return []
+      const heldUntil = emptySince + discovery.holdMs
+      if (service.instances.length > 0) return [heldUntil]
+      return vanished ? [heldUntil + forgetAfterMs + 1] : []
     })
     if (due.length > 0) expiry = setTimeout(rebuild, Math.max(1, Math.min(...due) - at)).unref()
   }
@@ -132,7 +147,8 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    ready: () => watchers.every((watcher) => watcher.snapshot() !== undefined),
+    // Not from the snapshots themselves: the table that shows the last one may be a moment away.
+    ready: () => complete,
     sources: () => watchers.map((watcher) => watcher.status()),
     start() {
       for (const watcher of watchers) watcher.start()

@@ -30,7 +30,7 @@ export const problemSchema = z
   .describe('Problem details (RFC 9457)')
 
 /** The welcome of `GET /` for programs. */
-export const welcomeSchema = z.object({
+const welcomeSchema = z.object({
   message: z.string(),
   docs: z.url(),
   openapi: z.url(),

@@ -1,0 +1,175 @@
+import type { ExecutionContext } from 'ava'
+import { consulTest, startConsul, type TestConsul } from './support/consul.ts'
+import { startProcess, type TestProcess } from './support/processes.ts'
+import { until } from './support/until.ts'
+
+/** The acceptance of the journey freezes Consul for 60 s; the everyday test for less. */
+const freezeMs = Number(process.env.FREEZE_MS ?? 5000)
+
+consulTest(
+  'a gateway and its houses meet in Consul, and no request is lost while they come and go',
+  async (t) => {
+    const consul = await startConsul(t)
+    const gateway = await startGateway(t, consul)
+    const houses = [await startHouse(t, consul), await startHouse(t, consul)]
+    await until(() => reachable(gateway, 2), 'the gateway knows both houses')
+
+    const shares = await share(gateway, 100)
+    t.log(`100 requests to two houses: ${[...shares.values()].join(' and ')}`)
+    t.is(shares.size, 2)
+    t.true(
+      [...shares.values()].every((count) => count >= 25),
+      'both get their share',
+    )
+
+    const load = startLoad(t, gateway.url)
+    houses[0]!.kill('SIGKILL')
+    await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house', 30_000)
+    const marked = load.sent
+    await until(() => load.sent > marked + 100, '100 requests after that')
+    t.log(`one house killed with -9: ${load.failures.length} of ${load.sent} GETs failed`)
+    t.deepEqual(load.failures, [], 'its requests went to the other one')
+
+    const startedAt = performance.now()
+    const third = await startHouse(t, consul)
+    await until(async () => (await passing(consul)) === 2, 'Consul knows the third house')
+    const knownAt = performance.now()
+    await third.printed(/GET \/users/)
+    const delayMs = performance.now() - knownAt
+    t.log(
+      `a third house: ${Math.round(knownAt - startedAt)} ms to start and register, used ${Math.round(delayMs)} ms later`,
+    )
+    t.true(delayMs < 1000)
+
+    consul.freeze()
+    const frozenFrom = load.sent
+    await until(
+      () => performance.now() - knownAt > freezeMs,
+      'Consul has been frozen long enough',
+      freezeMs + 5000,
+    )
+    consul.thaw()
+    t.log(
+      `Consul frozen for ${freezeMs} ms: ${load.failures.length} of ${load.sent - frozenFrom} requests failed`,
+    )
+    t.deepEqual(load.failures, [])
+
+    await consul.restartEmpty()
+    await until(async () => (await passing(consul)) === 2, 'both houses have registered again', 30_000)
+    await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway', 30_000)
+    const restarted = load.sent
+    await until(() => load.sent > restarted + 100, '100 requests after that')
+    const { sent, failures } = await load.stop()
+    t.log(
+      `the agent restarted empty: everybody is back; ${failures.length} of ${sent} requests failed in all`,
+    )
+    t.deepEqual(failures, [])
+
+    gateway.process.kill('SIGTERM')
+    t.like(await gateway.process.exited, { code: 0 })
+    t.is(await passing(consul, 'gateway'), 0, 'the gateway has deregistered itself')
+  },
+)
+
+consulTest(
+  'a gateway that was started before its Consul is live, not ready, and ready within 5 s of it',
+  async (t) => {
+    const consul = await startConsul(t)
+    await consul.kill()
+    const gateway = await startGateway(t, consul)
+    t.is((await fetch(`${gateway.url}/livez`)).status, 200)
+    t.is((await fetch(`${gateway.url}/readyz`)).status, 503)
+    await consul.restartEmpty()
+    const backAt = performance.now()
+    await until(async () => (await fetch(`${gateway.url}/readyz`)).status === 200, 'the gateway is ready')
+    const ms = Math.round(performance.now() - backAt)
+    t.log(`ready ${ms} ms after Consul`)
+    t.true(ms <= 5000)
+  },
+)
+
+interface RunningGateway {
+  readonly url: string
+  readonly process: TestProcess
+}
+
+async function startGateway(t: ExecutionContext, consul: TestConsul): Promise<RunningGateway> {
+  const gateway = startProcess(t, 'src/main.ts', {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    DISCOVERY: 'consul',
+    CONSUL_HTTP_ADDR: consul.address,
+  })
+  const [, url] = await gateway.printed(/listens on (http:\S+)/)
+  return { url: String(url), process: gateway }
+}
+
+async function startHouse(t: ExecutionContext, consul: TestConsul): Promise<TestProcess> {
+  const house = startProcess(t, 'services/auth/main.ts', {
+    AUTH_PORT: '0',
+    AUTH_HOST: '127.0.0.1',
+    CONSUL_HTTP_ADDR: consul.address,
+  })
+  await house.printed(/listening on/)
+  return house
+}
+
+async function passing(consul: TestConsul, service = 'auth'): Promise<number> {
+  const found = await consul.client.health.service({ service, passing: true })
+  return (found as unknown[]).length
+}
+
+/** Whether this many houses answer, going by the gateway's own log. */
+async function reachable(gateway: RunningGateway, count: number): Promise<boolean> {
+  await fetch(`${gateway.url}/api/users`)
+  return new Set(instancesIn(gateway.process.output())).size === count
+}
+
+async function share(gateway: RunningGateway, count: number): Promise<Map<string, number>> {
+  const before = instancesIn(gateway.process.output()).length
+  for (let i = 0; i < count; i += 1) await (await fetch(`${gateway.url}/api/users`)).arrayBuffer()
+  await until(() => instancesIn(gateway.process.output()).length >= before + count, 'all are in the log')
+  const shares = new Map<string, number>()
+  for (const instance of instancesIn(gateway.process.output()).slice(before)) {
+    shares.set(instance, (shares.get(instance) ?? 0) + 1)
+  }
+  return shares
+}
+
+const instancesIn = (log: string) =>
+  [...log.matchAll(/auth@(\S+) {2}200/g)].map(([, instance]) => String(instance))
+
+/** GETs one after the other on eight connections until stopped; what did not come back as 200 is a failure. */
+function startLoad(t: ExecutionContext, url: string) {
+  const failures: string[] = []
+  let sent = 0
+  let going = true
+  t.teardown(() => {
+    going = false
+  })
+  const workers = Array.from({ length: 8 }, async () => {
+    while (going) {
+      sent += 1
+      try {
+        const reply = await fetch(`${url}/api/users`)
+        const text = await reply.text()
+        if (reply.status !== 200) failures.push(`${reply.status} ${text}`)
+      } catch (error) {
+        failures.push(String(error))
+      }
+      // A steady trickle: what counts is that it never stops, not how much it is.
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  })
+  return {
+    get sent() {
+      return sent
+    },
+    failures,
+    async stop() {
+      going = false
+      await Promise.all(workers)
+      return { sent, failures }
+    },
+  }
+}

@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { ExecutionContext } from 'ava'
+
+export interface TestProcess {
+  readonly pid: number
+  /** Everything it has printed, on either stream. */
+  output(): string
+  /** Resolves once it has printed this; rejects if it ends first. */
+  printed(pattern: RegExp): Promise<RegExpExecArray>
+  kill(signal: NodeJS.Signals): void
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+}
+
+/** Runs one of the repository's programs as a user would, and nothing of it outlives the test. */
+export function startProcess(
+  t: ExecutionContext,
+  program: string,
+  env: Readonly<Record<string, string>>,
+): TestProcess {
+  const child = spawn(process.execPath, [program], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  let over = false
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (chunk: string) => {
+      text += chunk
+      child.emit('change')
+    })
+  }
+  const exited = once(child, 'close').then(([code, signal]) => {
+    over = true
+    child.emit('change')
+    return { code, signal }
+  })
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  return {
+    pid: child.pid ?? -1,
+    output: () => text,
+    async printed(pattern) {
+      for (;;) {
+        const found = pattern.exec(text)
+        if (found !== null) return found
+        if (over) throw new Error(`${program} ended before it printed ${pattern}:\n${text}`)
+        await once(child, 'change')
+      }
+    },
+    kill: (signal) => void child.kill(signal),
+    exited,
+  }
+}
