@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
+import { stackOf } from '../observability/stack.ts'
 import { buildRoutes, type KnownService, mergeSnapshots } from './merge.ts'
 import type { Service } from './source.ts'
 import { emptyTable, type Table } from './table.ts'
@@ -88,8 +89,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     try {
       listener(table)
     } catch (error) {
-      const stack = error instanceof Error ? error.stack : String(error)
-      log.error({ stack }, 'address book: a new table could not be taken over')
+      log.error({ stack: stackOf(error) }, 'address book: a new table could not be taken over')
     }
   }
 

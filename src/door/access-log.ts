@@ -1,4 +1,4 @@
-import type { Middleware } from 'koa'
+import type { Middleware, ParameterizedContext } from 'koa'
 import type { AccessEntry } from '../observability/log.ts'
 import type { Exchange } from '../proxy/exchange.ts'
 import type { DoorState } from './state.ts'
@@ -17,13 +17,18 @@ export function createAccessLog({ access }: { access: (entry: AccessEntry) => vo
       status: statusOf(forwarded) ?? ctx.status,
       durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
       clientAddress: ctx.state.caller.address,
-      bytesSent: forwarded?.bytesSent || (ctx.respond === false ? 0 : (ctx.length ?? 0)),
+      bytesSent: forwarded?.bytesSent || ownBytes(ctx),
       service: forwarded?.route?.service,
       instance: forwarded?.upstream?.address,
       attempts: forwarded?.attempts,
       errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
     })
   }
+}
+
+/** The body that Koa is about to write, where it is Koa that writes. */
+function ownBytes(ctx: ParameterizedContext<DoorState>): number {
+  return ctx.respond === false || ctx.method === 'HEAD' ? 0 : (ctx.length ?? 0)
 }
 
 /** A client that left is a 499 whatever was sent before; otherwise what the house said, if it said anything. */

@@ -1,6 +1,7 @@
 import type { Middleware, ParameterizedContext } from 'koa'
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
+import { stackOf } from '../observability/stack.ts'
 import { lingerAfterReply } from './linger.ts'
 import { problemMediaType, toProblem } from './problem.ts'
 import type { DoorState } from './state.ts'
@@ -35,14 +36,25 @@ export function createErrorBoundary({
 
 function asGatewayError(thrown: unknown, ctx: Context, log: Log): GatewayError {
   if (thrown instanceof GatewayError) return thrown
-  const stack = thrown instanceof Error ? thrown.stack : String(thrown)
-  log.error({ requestId: ctx.state.requestId, stack }, 'unexpected error while handling a request')
+  log.error(
+    { requestId: ctx.state.requestId, stack: stackOf(thrown) },
+    'unexpected error while handling a request',
+  )
   return new GatewayError('internal_error', { cause: thrown })
 }
 
+const ofTheBody = /^(?:content-.*|etag|last-modified|expires|accept-ranges)$/
+
 function reply(ctx: Context, error: GatewayError): void {
-  if (ctx.res.headersSent || !ctx.writable) return
+  if (!ctx.writable) return
+  if (ctx.res.headersSent) {
+    // Never a clean end of half a reply.
+    ctx.res.destroy()
+    return
+  }
   ctx.respond = true
+  // What had been said of another body is not true of this one.
+  for (const name of ctx.res.getHeaderNames()) if (ofTheBody.test(name)) ctx.remove(name)
   ctx.status = error.status
   ctx.body = toProblem(error, ctx.state.requestId)
   ctx.type = problemMediaType
@@ -50,6 +62,6 @@ function reply(ctx: Context, error: GatewayError): void {
   ctx.set(error.headers as Record<string, string>)
   if (!ctx.req.complete) {
     ctx.set('Connection', 'close')
-    lingerAfterReply(ctx.res)
+    lingerAfterReply(ctx.req, ctx.res)
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
+import { stackOf } from '../observability/stack.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
@@ -67,7 +68,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
 
 function toGatewayError(thrown: unknown, id: string, log: Log): GatewayError {
   if (thrown instanceof GatewayError) return thrown
-  const stack = thrown instanceof Error ? thrown.stack : String(thrown)
-  log.error({ requestId: id, stack }, 'unexpected error while handling a WebSocket handshake')
+  log.error(
+    { requestId: id, stack: stackOf(thrown) },
+    'unexpected error while handling a WebSocket handshake',
+  )
   return new GatewayError('internal_error', { cause: thrown })
 }

@@ -46,10 +46,7 @@ export interface LogOptions {
 /** The gateway's log. JSON lines are written in the background, at most a second late. */
 export function createLog({ level, format, write }: LogOptions): GatewayLog {
   if (format === 'people') return createPeopleLog(level, write ?? ((line) => process.stdout.write(line)))
-  const buffer =
-    write === undefined
-      ? pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 1000 })
-      : undefined
+  const output = write === undefined ? createBufferedOutput() : { write, flush: () => {} }
   const logger = pino(
     {
       level,
@@ -57,7 +54,7 @@ export function createLog({ level, format, write }: LogOptions): GatewayLog {
       timestamp: createIsoTime(),
       formatters: { level: (label) => ({ level: label }) },
     },
-    buffer ?? { write: write! },
+    output,
   )
   return {
     debug: (fields, message) => logger.debug(fields, message),
@@ -65,7 +62,29 @@ export function createLog({ level, format, write }: LogOptions): GatewayLog {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
     access: (entry) => logger.info(entry, 'request'),
-    flush: () => buffer?.flushSync(),
+    flush: output.flush,
+  }
+}
+
+/**
+ * Standard output, written in the background, at most a second late. Lines are handed over as bytes: for strings
+ * the destination weighs each one as it comes, which was most of what a line cost (8 µs of CPU instead of 3).
+ */
+function createBufferedOutput() {
+  const destination = pino.destination({
+    dest: 1,
+    sync: false,
+    contentMode: 'buffer',
+    // Each write wakes the thread pool: rather once for a hundred lines than for ten.
+    minLength: 32_768,
+    maxWrite: 65_536,
+    periodicFlush: 1000,
+  })
+  // SonicBoom takes bytes in this mode; its types know only strings.
+  const put = destination.write.bind(destination) as unknown as (bytes: Buffer) => boolean
+  return {
+    write: (line: string) => void put(Buffer.from(line)),
+    flush: () => destination.flushSync(),
   }
 }
 

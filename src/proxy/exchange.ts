@@ -4,6 +4,7 @@ import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
+import { breakOff, endWith, reasonPhrase } from './reply.ts'
 import { mayRetry, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { classifyFailure } from './upstream-errors.ts'
@@ -16,10 +17,15 @@ export interface ExchangeContext {
   readonly idleTimeoutMs: number
   /** True from the moment the gateway drains: replies then say `Connection: close`. */
   readonly draining: () => boolean
+  /** The route as the table has it now, for a further attempt. */
+  readonly renew: (route: ProxyRoute) => ProxyRoute
 }
 
-/** What is being waited for: decides what a timer that runs out means. */
-type Phase = 'upload' | 'head' | 'download' | 'over'
+/**
+ * What is being waited for: decides what a timer that runs out means. While the reply's body comes (`download`)
+ * undici watches for silence; `delivery` is waiting for the client to take what was written.
+ */
+type Phase = 'upload' | 'head' | 'download' | 'delivery' | 'over'
 
 /**
  * One proxied request from the door to the house and back.
@@ -155,24 +161,28 @@ export class Exchange implements Dispatcher.DispatchHandler {
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,
   ): void {
-    // Interim replies (103 Early Hints) are for the connection they came on.
-    if (status < 200 || this.phase === 'over') return
+    if (this.phase === 'over') return
+    if (status < 200) {
+      // Interim replies (103 Early Hints) are for the connection they came on. Nobody asked for a 101.
+      if (status < 102) controller.abort(new Error('bad interim reply'))
+      return
+    }
     const { outgoing } = this
-    const head = responseHeaders(headers, this.identity.requestId)
-    if (this.hasBody && !this.bodySent) {
-      // An early reply to an upload: what is still to come of the body will not be read (RFC 9112 §9.3).
-      head.push('connection', 'close')
-      lingerAfterReply(outgoing)
-    } else if (this.context.draining()) head.push('connection', 'close')
-    const length = headers['content-length']
-    this.remaining = typeof length === 'string' && this.incoming.method !== 'HEAD' ? Number(length) : -1
     try {
-      outgoing.writeHead(status, statusMessage || undefined, head)
+      const head = responseHeaders(headers, status, this.identity.requestId)
+      if (this.hasBody && !this.bodySent) {
+        // An early reply to an upload: what is still to come of the body will not be read (RFC 9112 §9.3).
+        head.push('connection', 'close')
+        lingerAfterReply(this.incoming, outgoing)
+      } else if (this.context.draining()) head.push('connection', 'close')
+      outgoing.writeHead(status, reasonPhrase(statusMessage), head)
     } catch (error) {
-      // A status or reason that HTTP does not allow: Node refuses to write it, and so do we.
+      // A status or header that HTTP does not allow: Node refuses to write it, and so do we.
       controller.abort(error as Error)
       return
     }
+    const length = headers['content-length']
+    this.remaining = typeof length === 'string' && this.incoming.method !== 'HEAD' ? Number(length) : -1
     this.status = status
     this.phase = 'download'
     clearTimeout(this.timer)
@@ -192,49 +202,64 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.remaining >= 0) {
       this.remaining -= chunk.length
       if (this.remaining === 0) {
-        this.endWith(chunk)
+        endWith(this.outgoing, chunk, chunk.length === this.bytesSent)
         return
       }
     }
     if (!this.outgoing.write(chunk)) this.holdBack(controller)
   }
 
-  /**
-   * The last bytes and the end in one write. A small body that is here as a whole goes as a latin1 string, byte
-   * for byte the same: Node then sends it in one piece with the head, where a Buffer costs a second one.
-   */
-  private endWith(chunk: Buffer): void {
-    if (chunk.length === this.bytesSent && chunk.length <= smallBody) {
-      this.outgoing.end(chunk.toString('latin1'), 'latin1')
-    } else this.outgoing.end(chunk)
-  }
-
   /** The client reads slower than the house writes: the house is held until it has caught up. */
   private holdBack(controller: Dispatcher.DispatchController): void {
     controller.pause()
-    this.wait('download', this.context.idleTimeoutMs)
+    // A house that closes makes undici hand over what is left, held back or not.
+    if (this.phase === 'delivery') return
+    this.awaitDelivery()
     this.outgoing.once('drain', () => {
+      if (this.phase !== 'delivery' || this.outgoing.writableEnded) return
       clearTimeout(this.timer)
+      this.phase = 'download'
       controller.resume()
+    })
+  }
+
+  /** From here on it is the client that must do something: take what was written. */
+  private awaitDelivery(): void {
+    const { outgoing } = this
+    this.phase = 'delivery'
+    if (outgoing.socket !== null) return this.wait('delivery', this.context.idleTimeoutMs)
+    // Pipelined: the one whose turn it is is being watched.
+    outgoing.once('socket', () => {
+      if (this.phase === 'delivery') this.wait('delivery', this.context.idleTimeoutMs)
     })
   }
 
   onResponseEnd(): void {
     if (this.phase === 'over') return
     if (!this.outgoing.writableEnded) this.outgoing.end()
-    this.finish()
+    this.settle()
+  }
+
+  /** The house has said everything: it is over once the client has it too, nearly always at once. */
+  private settle(): void {
+    if (this.outgoing.writableLength === 0) return this.finish()
+    this.release()
+    if (this.phase !== 'delivery') this.awaitDelivery()
+    this.outgoing.once('finish', () => this.finish())
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.release()
     if (this.phase === 'over') return
-    if (this.outgoing.writableEnded) return this.finish()
-    const failure = classifyFailure(error, this.controller !== undefined)
+    if (this.outgoing.writableEnded) return this.settle()
+    const failure = classifyFailure(error, this.controller !== undefined, this.status !== 0)
     const route = this.route!
     if (failure.blamesInstance) this.context.outliers.failed(route.group, this.upstream!)
     const request = { method: this.incoming.method ?? 'GET', hasBody: this.hasBody }
     if (!this.outgoing.headersSent && mayRetry(request, failure, this.attempts, route)) {
-      this.attempt(route)
+      // The table may have changed meanwhile, and the instances that this route knew be gone.
+      this.route = this.context.renew(route)
+      this.attempt(this.route)
       return
     }
     this.fail(new GatewayError(failure.code, { cause: error }))
@@ -243,11 +268,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Ends in an error: a problem reply where nothing was sent yet, a broken connection where it was. */
   private fail(error: GatewayError): void {
     this.failure = error
-    const { outgoing } = this
-    if (outgoing.headersSent && !outgoing.writableEnded) {
-      // Never a clean end: without a length or chunks the client could not tell (RFC 9112 §8).
-      if (outgoing.socket !== null && outgoing.useChunkedEncodingByDefault) outgoing.destroy()
-      else outgoing.socket?.resetAndDestroy()
+    if (this.outgoing.headersSent) {
+      breakOff(this.outgoing, error.code === 'request_timeout')
       this.finish()
       return
     }
@@ -298,14 +320,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   timedOut(): void {
     const { phase } = this
     if (phase === 'over') return
-    const code = phase === 'head' || phase === 'download' ? 'upstream_timeout' : 'request_timeout'
+    // An upload stands still: the client sends nothing, or the house takes nothing of what has come.
+    const clientStalled = phase === 'delivery' || (phase === 'upload' && this.incoming.readableLength === 0)
     if (phase === 'head' && this.controller !== undefined) {
       this.context.outliers.failed(this.route!.group, this.upstream!)
     }
     this.phase = 'over'
     this.abandon()
     this.release()
-    this.fail(new GatewayError(code))
+    this.fail(new GatewayError(clientStalled ? 'request_timeout' : 'upstream_timeout'))
   }
 
   /** The rewriting that koa-proxies is asked for: the strip of the route. */
@@ -315,8 +338,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
 }
 
 type Body = NonNullable<Dispatcher.DispatchOptions['body']>
-
-const smallBody = 8192
 
 const onTimeout = (exchange: Exchange) => exchange.timedOut()
 const flushHead = (exchange: Exchange) => exchange.flushHead()

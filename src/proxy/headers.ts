@@ -1,3 +1,5 @@
+import { GatewayError } from '../errors.ts'
+
 /** What the pass needs to know of the request besides its headers. */
 export interface RequestHead {
   /** Name, value, name, value …: what undici takes, and already without what must not travel. */
@@ -55,6 +57,7 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
   const headers: string[] = []
   let contentLength: string | undefined
   let chunked = false
+  let hosts = 0
   let connection: string | undefined
   let via = ''
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -64,7 +67,8 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
     const plain = lower.includes('_') ? lower.replaceAll('_', '-') : lower
     if (removedFromRequest.has(plain)) {
       if (lower === 'content-length') contentLength = value
-      else if (lower === 'transfer-encoding') chunked = true
+      else if (lower === 'transfer-encoding') chunked = checkTransferEncoding(value)
+      else if (lower === 'host') hosts += 1
       else if (lower === 'connection')
         connection = connection === undefined ? value : `${connection},${value}`
       else if (lower === 'via') via += `${value}, `
@@ -72,6 +76,8 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
       headers.push(name, value)
     }
   }
+  if (hosts > 1)
+    throw new GatewayError('bad_request', { detail: 'The request has more than one Host header.' })
   const kept =
     connection === undefined || isPlainConnection(connection) ? headers : without(headers, connection)
   const hasBody = chunked || (contentLength !== undefined && contentLength !== '0')
@@ -90,6 +96,12 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
   )
   if (identity.forwardedHost !== undefined) kept.push('x-forwarded-host', identity.forwardedHost)
   return { headers: kept, hasBody }
+}
+
+/** `chunked` is taken off and put on again; a coding beneath it would be lost on the way (RFC 9112 §6.1). */
+function checkTransferEncoding(value: string): true {
+  if (value.toLowerCase() === 'chunked') return true
+  throw new GatewayError('bad_request', { detail: 'The only Transfer-Encoding that is accepted is chunked.' })
 }
 
 function isReserved(plain: string): boolean {
@@ -124,9 +136,11 @@ const removedFromResponse = new Set([
  * The reply's headers as the client gets them, as Node's flat name, value list.
  *
  * @param upstream as undici gives them: lower-case names, an array where a header was repeated
+ * @throws Error where the body has a transfer coding that would be lost on the way
  */
 export function responseHeaders(
   upstream: Readonly<Record<string, string | string[] | undefined>>,
+  status: number,
   requestId: string,
 ): string[] {
   const headers = ['x-request-id', requestId]
@@ -140,8 +154,14 @@ export function responseHeaders(
             .split(/\s*,\s*/),
         )
   for (const name in upstream) {
-    if (removedFromResponse.has(name) || named?.has(name)) continue
     const value = upstream[name]
+    if (removedFromResponse.has(name)) {
+      if (name === 'transfer-encoding' && String(value).toLowerCase() !== 'chunked') {
+        throw new Error('bad transfer coding')
+      }
+      continue
+    }
+    if (named?.has(name) || (status === 204 && name === 'content-length')) continue
     if (Array.isArray(value)) for (const one of value) headers.push(name, one)
     else if (value !== undefined) headers.push(name, value)
   }

@@ -31,7 +31,7 @@ const forwardCall: ProxyCall = { rewrite: (_url, exchange) => exchange.rewritten
 
 export interface ProxyOptions {
   readonly routes: ProxyRoutes
-  readonly context: ExchangeContext
+  readonly context: Omit<ExchangeContext, 'renew'>
   /** Who is calling, as the house will be told; made only for requests that are forwarded. */
   readonly identify: (state: DoorState) => ForwardedIdentity
   /** Throws unless the caller may pass. */
@@ -43,7 +43,8 @@ export interface ProxyOptions {
  * awaited before the request is on its way. Paths that no route leads to go on to `next`.
  */
 export function createProxy(options: ProxyOptions): Middleware<DoorState> {
-  const { routes, context, identify, authorize } = options
+  const { routes, identify, authorize } = options
+  const context: ExchangeContext = { ...options.context, renew: routes.renew }
   const forward = koaProxies(/^/, (_params, exchange) => {
     const route = routes.find(exchange.path)
     if (route === undefined) return false
@@ -52,8 +53,12 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
     return forwardCall
   })
   return (ctx, next) => {
-    if (ctx.method === 'TRACE')
-      throw new GatewayError('method_not_allowed', { detail: 'TRACE is not forwarded.' })
+    if (ctx.method === 'TRACE') {
+      throw new GatewayError('method_not_allowed', {
+        detail: 'TRACE is not forwarded.',
+        headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
+      })
+    }
     const exchange = new Exchange(context, ctx.state.path, ctx.req, ctx.res, identify(ctx.state))
     ctx.state.exchange = exchange
     // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.

@@ -21,6 +21,8 @@ export interface ProxyRoute {
 
 export interface ProxyRoutes {
   find: Lookup<ProxyRoute>
+  /** The route as it is now; the one given where the table has no such route any more. */
+  renew(route: ProxyRoute): ProxyRoute
   /** Takes a new table in; what is in flight keeps the routes it was given. */
   update(table: Table): void
 }
@@ -62,6 +64,10 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
 
   return {
     find: (path) => lookup(path),
+    renew(route) {
+      const now = lookup(route.prefix)
+      return now !== undefined && now.prefix === route.prefix && now.service === route.service ? now : route
+    },
     update(table) {
       const routes = compile(table)
       lookup = createLookup(routes)

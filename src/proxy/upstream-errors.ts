@@ -31,18 +31,31 @@ const byCode: Readonly<Record<string, ErrorCode>> = {
  * 502, silence is 504 (errors.ts has the statuses).
  *
  * @param started whether the request's head had been written to a connection
+ * @param answered whether the reply's head has come
  */
-export function classifyFailure(error: unknown, started: boolean): UpstreamFailure {
+export function classifyFailure(error: unknown, started: boolean, answered = false): UpstreamFailure {
   const found = codeOf(error)
   if (!started) {
+    // Node lets more through than undici will write: a target with a tab in it, for one.
+    if (found === 'UND_ERR_INVALID_ARG')
+      return { code: 'bad_request', neverSent: false, blamesInstance: false }
     // A TLS handshake that fails has no code of its own here: unreachable, like every failed connect.
     const code = found === 'ECONNREFUSED' ? 'upstream_refused' : 'upstream_unreachable'
     return { code, neverSent: true, blamesInstance: true }
   }
-  // undici reports a broken reply ("bad response", "bad upgrade") under the same code as a closed socket.
-  const broken = error instanceof Error && error.message.startsWith('bad ')
-  const code = broken ? 'upstream_bad_response' : (byCode[found] ?? 'upstream_bad_response')
+  // Short of its length; before the head has come, undici gives any parser's error this code.
+  const isCutShort = answered && found === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+  const code = isCutShort ? 'upstream_reset' : (byMessage(error) ?? byCode[found] ?? 'upstream_bad_response')
   return { code, neverSent: false, blamesInstance: true }
+}
+
+/** What undici gives the same code or none, and only its message tells apart. */
+function byMessage(error: unknown): ErrorCode | undefined {
+  if (!(error instanceof Error)) return undefined
+  // "bad response", "bad upgrade": under the code of a closed socket.
+  if (error.message.startsWith('bad ')) return 'upstream_bad_response'
+  // A chunked reply that ends short of its last chunk: like any other parser's error.
+  return error.message.includes('Invalid EOF state') ? 'upstream_reset' : undefined
 }
 
 /** Happy Eyeballs wraps the attempts' errors in one AggregateError; the first one's code stands for all. */

@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import type { Instance } from '../discovery/source.ts'
 import type { Candidate } from './balance/policy.ts'
 
@@ -46,7 +46,6 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
     const { origin, serverName } = instance
     const url = new URL(origin)
     const pool = new Pool(origin, {
-      connectTimeout: connectTimeoutMs,
       // The deadline of the reply's head is the exchange's own timer, exact and for each route.
       headersTimeout: 0,
       bodyTimeout: idleTimeoutMs,
@@ -55,7 +54,7 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
       // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
       keepAliveTimeout: 4000,
       keepAliveTimeoutThreshold: 1000,
-      ...(serverName === undefined ? {} : { connect: { servername: serverName } }),
+      connect: createConnector(connectTimeoutMs, serverName),
     })
     return {
       instance,
@@ -101,3 +100,27 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
 }
 
 const withPort = (name: string, port: string) => (port === '' ? name : `${name}:${port}`)
+
+/**
+ * Connects as undici does, and names the errors of a connection that stood. undici takes ECONNRESET after a reply
+ * without a length for the reply's end, so that one that was cut off would pass for whole (RFC 9112 §8); and it
+ * fails a request that waits for a connection when an idle one is reset, though nothing was sent. Under its own
+ * code for broken connections both are handled as they should be.
+ */
+function createConnector(timeoutMs: number, serverName: string | undefined): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: timeoutMs,
+    allowH2: false,
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  })
+  return (options, callback) =>
+    connect(options, (...result) => {
+      result[1]?.on('error', nameSocketError)
+      callback(...result)
+    })
+}
+
+function nameSocketError(error: NodeJS.ErrnoException): void {
+  // Those of the operating system have a syscall; undici's own are left alone.
+  if (error.syscall !== undefined) error.code = 'UND_ERR_SOCKET'
+}

@@ -120,7 +120,7 @@ export function createWebSocketRelay({ outliers, idleTimeoutMs }: WebSocketOptio
         clearTimeout(deadline)
         socket.off('close', onGone)
         outliers.succeeded(route.group, next())
-        socket.write(switchingProtocols(responseHeaders(headers, request.identity.requestId)))
+        socket.write(switchingProtocols(responseHeaders(headers, status, request.identity.requestId)))
         join(request, peer as Socket, () => end(101))
       },
       // The house declines: its reply is relayed like any other.
@@ -138,7 +138,7 @@ export function createWebSocketRelay({ outliers, idleTimeoutMs }: WebSocketOptio
           refusal.writeHead(
             status,
             statusMessage || undefined,
-            responseHeaders(headers, request.identity.requestId),
+            responseHeaders(headers, status, request.identity.requestId),
           )
         } catch (error) {
           started.abort(error as Error)

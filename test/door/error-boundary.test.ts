@@ -141,7 +141,6 @@ test('every error of the gateway is a problem document that names its request', 
       services: {
         reset: { urls: [house.origin], auth: 'none', openapi: false },
         refused: { urls: [await deadOrigin()], auth: 'none', openapi: false },
-        empty: { urls: [], auth: 'none', path: '/api/empty' },
         closed: { urls: [house.origin], openapi: false },
       },
     },

@@ -22,7 +22,12 @@ const endings = {
 }
 
 /** The house sends `reply`, and breaks off as told once its first bytes have come to the client. */
-async function breakOff(t: ExecutionContext, reply: string, ending: (socket: Socket) => void, version: string) {
+async function breakOff(
+  t: ExecutionContext,
+  reply: string,
+  ending: (socket: Socket) => void,
+  version: string,
+) {
   let socket: Socket | undefined
   const house = await scriptedUpstream(t, (connection) => {
     socket = connection
@@ -30,7 +35,7 @@ async function breakOff(t: ExecutionContext, reply: string, ending: (socket: Soc
   })
   const gateway = await startGatewayFor(t, house.origin)
   const client = await rawClient(t, gateway.port)
-  client.send(`GET /api/house HTTP/${version}\r\nHost: x\r\n\r\n`)
+  client.send(`GET /api/house HTTP/${version}\r\nHost: x\r\nConnection: close\r\n\r\n`)
   await client.receive('first half')
   ending(socket!)
   const end = await client.ended()
@@ -91,7 +96,9 @@ test('a reply that is cut off does not hurt the request pipelined behind it', as
   })
   const { port } = await startGatewayFor(t, house.origin)
   const client = await rawClient(t, port)
-  client.send('GET /api/house/first HTTP/1.1\r\nHost: x\r\n\r\nGET /api/house/second HTTP/1.1\r\nHost: x\r\n\r\n')
+  client.send(
+    'GET /api/house/first HTTP/1.1\r\nHost: x\r\n\r\nGET /api/house/second HTTP/1.1\r\nHost: x\r\n\r\n',
+  )
   const { text } = await client.ended()
   t.false(text.includes('second'), 'it could be taken for the rest of the first')
   t.true(text.endsWith('first half\r\n'))
@@ -108,7 +115,9 @@ test('a pipelined reply that is cut off before its turn ends the connection at i
   })
   const { port } = await startGatewayFor(t, house.origin)
   const client = await rawClient(t, port)
-  client.send('GET /api/house/first HTTP/1.1\r\nHost: x\r\n\r\nGET /api/house/second HTTP/1.1\r\nHost: x\r\n\r\n')
+  client.send(
+    'GET /api/house/first HTTP/1.1\r\nHost: x\r\n\r\nGET /api/house/second HTTP/1.1\r\nHost: x\r\n\r\n',
+  )
   const { text } = await client.ended()
   t.regex(text, /\r\n\r\nfirst/)
   t.false(text.includes('0\r\n\r\n'))

@@ -59,6 +59,7 @@ export async function scriptedUpstream(
   const requests: string[] = []
   const upstream = await rawUpstream(t, (socket) => {
     let text = ''
+    socket.on('end', () => socket.end())
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
