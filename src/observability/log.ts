@@ -47,11 +47,12 @@ export interface LogOptions {
 export function createLog({ level, format, write }: LogOptions): GatewayLog {
   if (format === 'people') return createPeopleLog(level, write ?? ((line) => process.stdout.write(line)))
   const output = write === undefined ? createBufferedOutput() : { write, flush: () => {} }
+  const isoTime = createIsoTime()
   const logger = pino(
     {
       level,
       base: null,
-      timestamp: createIsoTime(),
+      timestamp: isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
     output,
@@ -61,7 +62,12 @@ export function createLog({ level, format, write }: LogOptions): GatewayLog {
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
-    access: (entry) => logger.info(entry, 'request'),
+    // The one line that every request pays for. Flat and of known members, it needs none of what pino's own
+    // serialiser looks for, and costs a third.
+    access(entry) {
+      if (!logger.isLevelEnabled('info')) return
+      output.write(`{"level":"info"${isoTime()},"msg":"request",${JSON.stringify(entry).slice(1)}\n`)
+    },
     flush: output.flush,
   }
 }
