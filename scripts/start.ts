@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { createLog } from '../services/auth/log.ts'
 import { startAuthService } from '../services/auth/server.ts'
 import { run } from '../src/lifecycle.ts'
@@ -7,6 +8,8 @@ import { startGateway } from '../src/start.ts'
 // discovery; nothing is shared between them but the terminal.
 await run({
   start: async () => {
+    // The house reads the environment only; the gateway looks for the file by itself, and finds the same.
+    if (existsSync('.env')) process.loadEnvFile('.env')
     const log = createLog(process.stdout)
     const house = await startAuthService({ env: process.env, log })
     log.line(`listening on ${house.url}`)

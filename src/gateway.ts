@@ -72,7 +72,11 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
   })
   addressBook.subscribe(routes.update)
   const identify = createIdentifyCaller(config.trustedProxies)
-  const relay = createWebSocketRelay({ outliers, idleTimeoutMs: config.timeouts.webSocketIdleMs })
+  const relay = createWebSocketRelay({
+    outliers,
+    renew: routes.renew,
+    idleTimeoutMs: config.timeouts.webSocketIdleMs,
+  })
 
   const pages = createPages({
     routePrefix: config.routePrefix,
@@ -107,7 +111,15 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
 
   const server = createDoorServer({
     onRequest: app.callback(),
-    onWebSocket: createWebSocketDoor({ routes, relay, identify, authorize, access: log.access, log }),
+    onWebSocket: createWebSocketDoor({
+      ownPaths,
+      routes,
+      relay,
+      identify,
+      authorize,
+      access: log.access,
+      log,
+    }),
     onUnparsable: (error, socket, requestId) =>
       log.access({
         requestId,

@@ -16,3 +16,15 @@ export function readAuthSettings(env: NodeJS.ProcessEnv): AuthSettings {
   const host = env.AUTH_HOST || (env.NODE_ENV === 'production' ? '0.0.0.0' : 'localhost')
   return { host, port: Number(port) }
 }
+
+/** What the documentation says of these variables; Consul's own are in the discovery's. */
+export const authVariables = {
+  AUTH_PORT: { description: 'port that the example service listens on', default: '8001' },
+  AUTH_HOST: {
+    description: 'host name or address that it listens on; 0.0.0.0 in production',
+    default: 'localhost',
+  },
+  AUTH_ADVERTISE_HOST: {
+    description: 'the address it registers in Consul, where that is not the one it listens on',
+  },
+} as const

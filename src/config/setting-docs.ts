@@ -1,3 +1,4 @@
+import type { SourceVariables } from '../discovery/source.ts'
 import { type Setting, settings } from './settings.ts'
 import type { DiscoverySources } from './sources.ts'
 
@@ -15,9 +16,12 @@ export interface SettingDoc {
 
 /**
  * Every environment variable that the gateway knows, in the order and groups of the table; `sources` is
- * the index of discovery sources, which have variables of their own.
+ * the index of discovery sources, which have variables of their own; `others` are further programs'.
  */
-export function documentSettings(sources: DiscoverySources): readonly SettingDoc[] {
+export function documentSettings(
+  sources: DiscoverySources,
+  others: Readonly<Record<string, SourceVariables>> = {},
+): readonly SettingDoc[] {
   const own = Object.entries<Setting>(settings).map(([name, setting]) => ({
     name,
     group: setting.group,
@@ -34,10 +38,14 @@ export function documentSettings(sources: DiscoverySources): readonly SettingDoc
     secret: false,
     example: 'http://localhost:8001',
   }
-  const theirs = Object.values(sources).flatMap((source) =>
-    Object.entries(source.variables ?? {}).map(([name, variable]) => ({
+  const groups = [
+    ...Object.values(sources).map(({ name, variables = {} }) => [`Discovery: ${name}`, variables] as const),
+    ...Object.entries(others),
+  ]
+  const theirs = groups.flatMap(([group, variables]) =>
+    Object.entries(variables).map(([name, variable]) => ({
       name,
-      group: `Discovery: ${source.name}`,
+      group,
       meaning: variable.description,
       default: variable.default || 'unset',
       secret: variable.secret ?? false,

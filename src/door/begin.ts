@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import type { IdentifyCaller } from './forwarded.ts'
+import { checkHost } from './host.ts'
 import { checkTarget } from './path.ts'
 import { requestId } from './request-id.ts'
 import type { DoorState } from './state.ts'
@@ -19,5 +20,6 @@ export const checkPath: Middleware<DoorState> = (ctx, next) => {
   const { target, path } = checkTarget(ctx.req.url ?? '/')
   ctx.req.url = target
   ctx.state.path = path
+  checkHost(ctx.req)
   return next()
 }

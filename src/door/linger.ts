@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 /** Long enough for a reply to cross the world and be noticed, short enough not to collect sockets. */
 const lingerMs = 5000
@@ -13,13 +14,18 @@ export function lingerAfterReply(request: IncomingMessage, response: ServerRespo
   if (socket === null) return
   // What node:http calls once a reply with `Connection: close` has been handed to the kernel.
   socket.destroySoon = () => {
-    if (socket.destroyed) return
-    socket.end()
+    endAndLinger(socket)
     // A listener rather than resume(): it takes effect even after somebody who was reading lets go.
-    request.on('data', discard)
-    const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
-    socket.once('close', () => clearTimeout(timer))
+    if (!socket.destroyed) request.on('data', discard)
   }
+}
+
+/** Closes the sending half, and the whole once the client has closed as well or a moment has passed. */
+export function endAndLinger(socket: Duplex, lastWords = ''): void {
+  if (socket.destroyed) return
+  socket.end(lastWords)
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 const discard = () => {}

@@ -1,14 +1,15 @@
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import { endAndLinger } from './linger.ts'
 import { problemMediaType, toProblem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
 export interface DoorServer {
   /** Resolves with the address once connections are taken; rejects where that cannot be. */
   listen(port: number, host: string): Promise<AddressInfo>
-  /** Takes no more connections and resolves when the last request in flight is answered, or `signal` aborts. */
+  /** Takes no more connections and resolves when the last one is over; cuts what is left when `signal` aborts. */
   close(signal: AbortSignal): Promise<void>
 }
 
@@ -18,41 +19,75 @@ export interface DoorServerOptions {
   readonly onWebSocket: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void
   /** What could not even be parsed: already answered, only to be logged. */
   readonly onUnparsable: (error: GatewayError, socket: Duplex, requestId: string) => void
+  /** How long a client may take over the head of a request. */
+  readonly headersTimeoutMs?: number
 }
 
+/** While draining, connections that have fallen idle are closed this often. */
+const sweepMs = 100
+
 /**
- * The HTTP server. Slow headers are cut after 60 s; a body may take its time (a large upload does), the proxy
- * watches its pauses. Idle connections are kept for 65 s, longer than load balancers in front keep theirs.
+ * The HTTP server. Slow headers are cut; a body may take its time (a large upload does), the proxy watches its
+ * pauses. Idle connections are kept for 65 s, longer than load balancers in front keep theirs.
  */
-export function createDoorServer({ onRequest, onWebSocket, onUnparsable }: DoorServerOptions): DoorServer {
+export function createDoorServer(options: DoorServerOptions): DoorServer {
+  const { onRequest, onWebSocket, onUnparsable, headersTimeoutMs = 60_000 } = options
   const server = http.createServer(
     {
-      headersTimeout: 60_000,
+      headersTimeout: headersTimeoutMs,
       requestTimeout: 0,
       keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 10_000,
+      connectionsCheckingInterval: Math.min(10_000, headersTimeoutMs),
+      // Node's own refusal is no problem document and in no log: checkHost does the same.
+      requireHostHeader: false,
       // h2c and friends are not relayed: smuggling a second protocol past the door (RFC 9110 §7.8 lets us
-      // ignore them).
-      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+      // ignore them, and makes us ignore every upgrade in HTTP/1.0).
+      shouldUpgradeCallback: ({ headers, httpVersionMinor }) =>
+        httpVersionMinor === 1 && headers.upgrade?.toLowerCase() === 'websocket',
     },
     onRequest,
   )
-  server.on('upgrade', onWebSocket)
+  // The header block is limited by its size; a limit by number would drop headers without a word.
+  server.maxHeadersCount = 0
+  // An expectation nobody knows may be ignored (RFC 9110 §10.1.1); Node would answer 417 past the door.
+  server.on('checkExpectation', onRequest)
+  // A connection that could not be taken (no file descriptor left) is lost; the process is not.
+  server.on('error', () => {})
 
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+
+  server.on('upgrade', (request, socket, head) => {
+    // Node lets go of the socket, and nobody may be listening when the client resets it.
+    socket.on('error', () => {})
+    // Pipelined behind a request that is still being answered: nobody does that who means well.
+    if (!endAfterReply(socket)) onWebSocket(request, socket, head)
+  })
+
+  const refused = new WeakSet<Duplex>()
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // Nothing to say, or somebody in the middle of being answered.
-    const answering = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent
-    if (error.code === 'ECONNRESET' || !socket.writable || answering) {
+    // Every further piece of what is no request is reported again.
+    if (refused.has(socket)) return
+    const message = inFlight(socket)
+    const inBody = message !== undefined && !message.req.complete
+    // A client that closes in mid-body has left: it is no bad request, and the one in flight is logged as such.
+    const hasLeft = inBody && error.code === 'HPE_INVALID_EOF_STATE'
+    if (error.code === 'ECONNRESET' || !socket.writable || hasLeft || (inBody && message.headersSent)) {
       socket.destroy()
-      return
+    } else if (message === undefined || inBody || !endAfterReply(socket)) {
+      refuse(socket, toGatewayError(error))
     }
-    refuse(socket, toGatewayError(error))
   })
   server.on('connect', (_request, socket) => {
-    refuse(socket, new GatewayError('method_not_allowed', { detail: 'CONNECT is not served.' }))
+    const headers = { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }
+    refuse(socket, new GatewayError('method_not_allowed', { detail: 'CONNECT is not served.', headers }))
   })
 
   function refuse(socket: Duplex, error: GatewayError): void {
+    refused.add(socket)
     const id = requestId([])
     writeProblem(socket, error, id)
     onUnparsable(error, socket, id)
@@ -67,15 +102,42 @@ export function createDoorServer({ onRequest, onWebSocket, onUnparsable }: DoorS
           resolve(server.address() as AddressInfo)
         })
       }),
-    close: (signal) =>
-      new Promise((resolve) => {
-        // Idle connections are closed by this as well; busy ones say `Connection: close` with their reply.
-        server.close(() => resolve())
-        const giveUp = () => server.closeAllConnections()
-        if (signal.aborted) giveUp()
-        else signal.addEventListener('abort', giveUp, { once: true })
-      }),
+    async close(signal) {
+      // Not http.Server's own close, which cuts idle connections at once: a request may be on its way on them,
+      // and its reply will say `Connection: close`. Nor does it see connections that became WebSockets, or
+      // those on which nobody has said anything yet.
+      const closed = new Promise((resolve) => net.Server.prototype.close.call(server, resolve))
+      const sweep = setInterval(() => {
+        server.closeIdleConnections()
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      }, sweepMs)
+      const cut = () => {
+        for (const socket of sockets) socket.destroy()
+      }
+      signal.addEventListener('abort', cut, { once: true })
+      if (signal.aborted) cut()
+      await closed
+      signal.removeEventListener('abort', cut)
+      clearInterval(sweep)
+      // Ends Node's own timer for slow headers.
+      server.close()
+    },
   }
+}
+
+/** The reply that is being written on a connection; Node has no public name for it. */
+function inFlight(socket: Duplex): http.ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: http.ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** Closes a connection once the reply in flight on it is out; false where there is none. */
+function endAfterReply(socket: Duplex): boolean {
+  const message = inFlight(socket)
+  if (message === undefined) return false
+  socket.on('error', () => {})
+  message.shouldKeepAlive = false
+  message.once('close', () => endAndLinger(socket))
+  return true
 }
 
 function toGatewayError(error: NodeJS.ErrnoException): GatewayError {
@@ -92,8 +154,12 @@ export function writeProblem(socket: Duplex, error: GatewayError, requestId: str
     `Content-Type: ${problemMediaType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${requestId}`,
+    'Cache-Control: no-store',
     'Connection: close',
     ...Object.entries(error.headers).map(([name, value]) => `${name}: ${value}`),
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+  // Nobody listens on a socket that Node has handed over: without this a reset would end the process.
+  socket.on('error', () => {})
+  socket.resume()
+  endAndLinger(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
 }

@@ -6,11 +6,14 @@ import { stackOf } from '../observability/stack.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
+import { checkHost } from './host.ts'
+import type { OwnPaths } from './own-paths.ts'
 import { checkTarget } from './path.ts'
 import { requestId } from './request-id.ts'
 import { writeProblem } from './server.ts'
 
 export interface WebSocketDoorOptions {
+  readonly ownPaths: OwnPaths
   readonly routes: ProxyRoutes
   readonly relay: WebSocketRelay
   readonly identify: IdentifyCaller
@@ -24,7 +27,7 @@ export interface WebSocketDoorOptions {
  * sees: the same steps as in routes.ts, in the same order.
  */
 export function createWebSocketDoor(options: WebSocketDoorOptions) {
-  const { routes, relay, identify, authorize, access, log } = options
+  const { ownPaths, routes, relay, identify, authorize, access, log } = options
   return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     const startedAt = performance.now()
     const id = requestId(incoming.rawHeaders)
@@ -50,9 +53,10 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       const checked = checkTarget(incoming.url ?? '/')
       incoming.url = checked.target
       path = checked.path
-      if (incoming.method !== 'GET')
-        throw new GatewayError('bad_request', { detail: 'A WebSocket begins with GET.' })
-      route = routes.find(path)
+      checkHost(incoming)
+      checkHandshake(incoming)
+      // The gateway has no WebSocket of its own, and what is its own is no service's.
+      route = ownPaths.includes(path) ? undefined : routes.find(path)
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
       authorize(route)
     } catch (thrown) {
@@ -63,6 +67,15 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       return
     }
     relay.relay({ incoming, socket, head, route, identity: forwardedIdentity(caller, id), refuse, done })
+  }
+}
+
+/** RFC 6455 §4.1. A body would have to be told from the frames behind it, which not every house would do alike. */
+function checkHandshake({ method, headers }: IncomingMessage): void {
+  if (method !== 'GET') throw new GatewayError('bad_request', { detail: 'A WebSocket begins with GET.' })
+  const length = headers['content-length'] ?? '0'
+  if (length !== '0' || headers['transfer-encoding'] !== undefined) {
+    throw new GatewayError('bad_request', { detail: 'A WebSocket handshake has no body.' })
   }
 }
 

@@ -9,6 +9,7 @@ import { mayRetry, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
+import { Watch } from './watch.ts'
 
 /** What every exchange of one gateway shares. */
 export interface ExchangeContext {
@@ -64,7 +65,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private body: Body | undefined
   private controller: Dispatcher.DispatchController | undefined
   private phase: Phase = 'head'
-  private timer: NodeJS.Timeout | undefined
+  private readonly watch = new Watch(() => this.timedOut())
   private remaining = -1
   private clientGone = false
   private inFlight = false
@@ -133,6 +134,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /**
    * An iterator, not the stream itself: undici destroys a stream that it is done with, and with it the client's
    * connection. It is not begun until a connection to the house stands, so that a retry finds it whole.
+   * (Nor would the stream be faster: behind Koa, its listeners keep each request alive into the next collection.)
    */
   private bodyIterator(): Body {
     // undici takes any async iterable; its types name only the commonest.
@@ -147,7 +149,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onBodySent(): void {
-    if (this.phase === 'upload') this.timer?.refresh()
+    if (this.phase === 'upload') this.watch.within(this.context.idleTimeoutMs)
   }
 
   onRequestSent(): void {
@@ -185,7 +187,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.remaining = typeof length === 'string' && this.incoming.method !== 'HEAD' ? Number(length) : -1
     this.status = status
     this.phase = 'download'
-    clearTimeout(this.timer)
+    this.watch.rest()
     this.context.outliers.succeeded(this.route!.group, this.upstream!)
     // The head of a stream (SSE) must not wait for its first event; a body that is already here comes in this
     // very tick and leaves with it in one write.
@@ -217,7 +219,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.awaitDelivery()
     this.outgoing.once('drain', () => {
       if (this.phase !== 'delivery' || this.outgoing.writableEnded) return
-      clearTimeout(this.timer)
+      this.watch.rest()
       this.phase = 'download'
       controller.resume()
     })
@@ -285,7 +287,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   private over(): void {
     this.phase = 'over'
-    clearTimeout(this.timer)
+    this.watch.end()
   }
 
   private release(): void {
@@ -311,13 +313,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private wait(phase: Phase, ms: number): void {
-    clearTimeout(this.timer)
     this.phase = phase
-    this.timer = setTimeout(onTimeout, ms, this)
+    this.watch.within(ms)
   }
 
   /** Silence for too long, of whichever side it was waited for. */
-  timedOut(): void {
+  private timedOut(): void {
     const { phase } = this
     if (phase === 'over') return
     // An upload stands still: the client sends nothing, or the house takes nothing of what has come.
@@ -339,6 +340,5 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 type Body = NonNullable<Dispatcher.DispatchOptions['body']>
 
-const onTimeout = (exchange: Exchange) => exchange.timedOut()
 const flushHead = (exchange: Exchange) => exchange.flushHead()
 const noop = () => {}

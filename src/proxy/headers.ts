@@ -57,7 +57,6 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
   const headers: string[] = []
   let contentLength: string | undefined
   let chunked = false
-  let hosts = 0
   let connection: string | undefined
   let via = ''
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -68,7 +67,6 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
     if (removedFromRequest.has(plain)) {
       if (lower === 'content-length') contentLength = value
       else if (lower === 'transfer-encoding') chunked = checkTransferEncoding(value)
-      else if (lower === 'host') hosts += 1
       else if (lower === 'connection')
         connection = connection === undefined ? value : `${connection},${value}`
       else if (lower === 'via') via += `${value}, `
@@ -76,8 +74,6 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
       headers.push(name, value)
     }
   }
-  if (hosts > 1)
-    throw new GatewayError('bad_request', { detail: 'The request has more than one Host header.' })
   const kept =
     connection === undefined || isPlainConnection(connection) ? headers : without(headers, connection)
   const hasBody = chunked || (contentLength !== undefined && contentLength !== '0')

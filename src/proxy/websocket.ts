@@ -1,14 +1,17 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { endAndLinger } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
+import { reasonPhrase } from './reply.ts'
 import { mayRetry, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
+import { linkSockets, type WebSocketLink } from './websocket-link.ts'
 
 /** How a WebSocket ended, for the access log. */
 export interface WebSocketOutcome {
@@ -33,12 +36,17 @@ export interface WebSocketRequest {
 
 export interface WebSocketRelay {
   relay(request: WebSocketRequest): void
-  /** Ends every open WebSocket: clients reconnect, to another gateway if this one is going down. */
+  /**
+   * Ends every open WebSocket and lets no more be opened: clients connect again, to another gateway if this one
+   * is going down.
+   */
   closeAll(): void
 }
 
 export interface WebSocketOptions {
   readonly outliers: OutlierDetection
+  /** The route as the table has it now, for a further attempt. */
+  readonly renew: (route: ProxyRoute) => ProxyRoute
   /** An open WebSocket on which nothing moves either way is closed after this. */
   readonly idleTimeoutMs: number
 }
@@ -51,49 +59,85 @@ const halfClosedMs = 5000
  * long as nothing was answered; after the 101 the two connections are joined byte by byte, so that frames and
  * extensions are the business of the two ends.
  */
-export function createWebSocketRelay({ outliers, idleTimeoutMs }: WebSocketOptions): WebSocketRelay {
+export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSocketOptions): WebSocketRelay {
   const open = new Set<() => void>()
+  let closing = false
 
   function relay(request: WebSocketRequest): void {
-    const { incoming, socket, route } = request
+    const { incoming, socket, identity } = request
     const tried: Upstream[] = []
+    let { route } = request
+    let state: 'handshake' | 'declined' | 'open' | 'over' = 'handshake'
     let upstream: Upstream | undefined
+    let counted = false
     let controller: Dispatcher.DispatchController | undefined
     let failure: GatewayError | undefined
-    let state: 'handshake' | 'answered' | 'over' = 'handshake'
-    const deadline = setTimeout(() => fail(new GatewayError('upstream_timeout')), route.timeoutMs)
-    const onGone = () => fail(new GatewayError('client_closed_request'))
-    socket.once('close', onGone)
-    socket.on('error', noop)
+    let reply: ServerResponse | undefined
+    let link: WebSocketLink | undefined
+    const deadline = setTimeout(() => {
+      if (controller !== undefined) outliers.failed(route.group, upstream!)
+      fail(new GatewayError('upstream_timeout'))
+    }, route.timeoutMs)
+    const hangUp = watchForHangUp(socket, () => fail(new GatewayError('client_closed_request')))
+    const stop = () => {
+      if (state === 'open') link?.close()
+      else fail(new GatewayError('shutting_down', { headers: { 'Retry-After': '1' } }))
+    }
+    open.add(stop)
+
+    function answered(next: 'declined' | 'open'): void {
+      state = next
+      clearTimeout(deadline)
+      hangUp.ignore()
+      outliers.succeeded(route.group, upstream!)
+    }
+
+    function release(): void {
+      if (counted) upstream!.inFlight -= 1
+      counted = false
+    }
 
     function end(status: number): void {
       if (state === 'over') return
       state = 'over'
       clearTimeout(deadline)
-      if (upstream !== undefined) upstream.inFlight -= 1
+      hangUp.ignore()
+      open.delete(stop)
+      release()
       request.done({ status, attempts: tried.length, upstream, failure })
     }
 
+    /** Ends a handshake that nobody has answered yet. */
     function fail(error: GatewayError): void {
       if (state !== 'handshake') return
       failure = error
-      socket.off('close', onGone)
       end(error.status)
       controller?.abort(error)
       if (!socket.destroyed) request.refuse(error)
+    }
+
+    /** Breaks off what the house had begun to answer. */
+    function breakOff(error: GatewayError): void {
+      if (state !== 'declined') return
+      failure = error
+      end(error.status)
+      controller?.abort(error)
+      socket.destroy()
     }
 
     function attempt(): void {
       const next = pickUpstream(route, tried)
       if (next === undefined) {
         const detail = `No instance of ${route.service} is available.`
-        return fail(new GatewayError('no_instance', { detail, headers: { 'Retry-After': '5' } }))
+        fail(new GatewayError('no_instance', { detail, headers: { 'Retry-After': '5' } }))
+        return
       }
       upstream = next
       controller = undefined
       tried.push(next)
       next.inFlight += 1
-      const { headers } = requestHeaders(incoming.rawHeaders, request.identity)
+      counted = true
+      const { headers } = requestHeaders(incoming.rawHeaders, identity)
       next.pool.dispatch(
         {
           path: forwardedTarget(incoming.url ?? '/', route.cut),
@@ -105,115 +149,117 @@ export function createWebSocketRelay({ outliers, idleTimeoutMs }: WebSocketOptio
       )
     }
 
-    let refusal: ServerResponse | undefined
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started
         if (state === 'over') started.abort(new Error('handshake is over'))
       },
-      onRequestUpgrade(_controller, status, headers, peer) {
-        if (state !== 'handshake' || status !== 101) {
-          peer.destroy()
-          return
+      onRequestUpgrade(_controller, status, headers, house) {
+        controller = undefined
+        if (state !== 'handshake') return void house.destroy()
+        let head: string
+        try {
+          head = switchingProtocols(status, headers, identity.requestId)
+        } catch (error) {
+          house.destroy()
+          outliers.failed(route.group, upstream!)
+          return fail(new GatewayError('upstream_bad_response', { cause: error }))
         }
-        state = 'answered'
-        clearTimeout(deadline)
-        socket.off('close', onGone)
-        outliers.succeeded(route.group, next())
-        socket.write(switchingProtocols(responseHeaders(headers, status, request.identity.requestId)))
-        join(request, peer as Socket, () => end(101))
+        answered('open')
+        socket.write(head, 'latin1')
+        link = linkSockets(socket as Socket, house as Socket, {
+          head: request.head,
+          idleTimeoutMs,
+          halfClosedMs,
+          onClosed: () => end(101),
+        })
       },
       // The house declines: its reply is relayed like any other.
       onResponseStart(started, status, headers, statusMessage) {
         if (status < 200 || state !== 'handshake') return
-        state = 'answered'
-        clearTimeout(deadline)
-        socket.off('close', onGone)
-        outliers.succeeded(route.group, next())
-        refusal = new ServerResponse(incoming)
-        refusal.shouldKeepAlive = false
-        refusal.assignSocket(socket as Socket)
-        refusal.once('finish', () => socket.end())
         try {
-          refusal.writeHead(
-            status,
-            statusMessage || undefined,
-            responseHeaders(headers, status, request.identity.requestId),
-          )
+          const declined = new ServerResponse(incoming)
+          declined.shouldKeepAlive = false
+          const lines = responseHeaders(headers, status, identity.requestId)
+          declined.writeHead(status, reasonPhrase(statusMessage), lines)
+          reply = declined
         } catch (error) {
+          // A status or reason that HTTP does not allow.
           started.abort(error as Error)
+          return
         }
+        answered('declined')
+        socket.once('close', () => breakOff(new GatewayError('client_closed_request')))
+        reply.once('finish', () => endAndLinger(socket))
+        reply.assignSocket(socket as Socket)
+        socket.resume()
       },
-      onResponseData(_controller, chunk) {
-        refusal?.write(chunk)
+      onResponseData(started, chunk) {
+        if (state !== 'declined' || reply?.write(chunk)) return
+        started.pause()
+        socket.once('drain', () => started.resume())
       },
       onResponseEnd() {
-        refusal?.end()
-        end(refusal?.statusCode ?? 502)
+        if (state !== 'declined') return
+        reply?.end()
+        end(reply?.statusCode ?? 502)
       },
       onResponseError(_controller, error) {
-        if (state === 'over') return
-        if (state === 'answered') {
-          failure = new GatewayError('upstream_reset', { cause: error })
-          socket.destroy()
-          return end(failure.status)
-        }
+        release()
+        if (state === 'declined') return breakOff(new GatewayError('upstream_reset', { cause: error }))
+        if (state !== 'handshake') return
         const found = classifyFailure(error, controller !== undefined)
-        if (found.blamesInstance) outliers.failed(route.group, next())
-        next().inFlight -= 1
-        upstream = undefined
-        if (mayRetry({ method: 'GET', hasBody: false }, found, tried.length, route)) return attempt()
+        controller = undefined
+        if (found.blamesInstance) outliers.failed(route.group, upstream!)
+        if (mayRetry({ method: 'GET', hasBody: false }, found, tried.length, route)) {
+          route = renew(route)
+          return attempt()
+        }
         fail(new GatewayError(found.code, { cause: error }))
       },
     }
-    const next = () => tried.at(-1)!
-    attempt()
-  }
 
-  /** Joins the two connections until both are closed. */
-  function join(request: WebSocketRequest, peer: Socket, closed: () => void): void {
-    const client = request.socket as Socket
-    const sides = [client, peer]
-    let ended = 0
-    const destroy = () => {
-      for (const side of sides) side.destroy()
-    }
-    const finish = () => {
-      if (!open.delete(close)) return
-      destroy()
-      closed()
-    }
-    const close = () => {
-      for (const side of sides) side.end()
-      setTimeout(destroy, halfClosedMs).unref()
-    }
-    open.add(close)
-    for (const side of sides) {
-      side.setNoDelay(true)
-      // A vanished peer is found out though nobody speaks; speaking peers reset this clock.
-      side.setKeepAlive(true, 30_000)
-      side.setTimeout(idleTimeoutMs, close)
-      side.on('error', destroy)
-      side.once('close', () => (++ended === sides.length ? finish() : destroy()))
-      side.once('end', () => setTimeout(destroy, halfClosedMs).unref())
-    }
-    if (request.head.length > 0) peer.write(request.head)
-    client.pipe(peer)
-    peer.pipe(client)
-    if (client.destroyed || peer.destroyed) finish()
+    if (closing) stop()
+    else attempt()
   }
 
   return {
     relay,
     closeAll() {
-      for (const close of open) close()
+      closing = true
+      for (const stop of open) stop()
     },
   }
 }
 
-function switchingProtocols(headers: readonly string[]): string {
+/**
+ * Notices that a client hangs up during the handshake, though what it says is left unread for the house: the end
+ * of a stream that nobody reads goes unnoticed.
+ */
+function watchForHangUp(socket: Duplex, onHangUp: () => void): { ignore(): void } {
+  const readAhead = () => {
+    if (socket.readableLength === 0) socket.read()
+  }
+  socket.on('readable', readAhead)
+  socket.once('end', onHangUp)
+  socket.once('close', onHangUp)
+  socket.on('error', noop)
+  return {
+    ignore() {
+      socket.off('readable', readAhead)
+      socket.off('end', onHangUp)
+      socket.off('close', onHangUp)
+    },
+  }
+}
+
+/** @throws Error where the house switched to something else than was asked for */
+function switchingProtocols(status: number, headers: IncomingHttpHeaders, requestId: string): string {
+  if (status !== 101 || headers.upgrade?.toLowerCase() !== 'websocket') throw new Error('bad upgrade')
+  const { 'content-length': _, ...rest } = headers
+  const lines = responseHeaders(rest, status, requestId)
   let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+  for (let i = 0; i < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`
   return `${head}\r\n`
 }
 

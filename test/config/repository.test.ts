@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import test from 'ava'
+import { authVariables } from '../../services/auth/settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { documentSettings, type SettingDoc } from '../../src/config/setting-docs.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = readFileSync(join(root, '.env.example'), 'utf8')
-const settings = documentSettings(discoverySources)
+const settings = documentSettings(discoverySources, { 'The example service': authVariables })
 
 /** `<NAME>_SERVICE_URL` is one setting and any number of variables: the example shows one. */
 const shownAs = ({ name }: SettingDoc) => name.replace('<NAME>', 'AUTH')
@@ -41,4 +42,11 @@ test('the gateway.yaml of the repository describes the example service', (t) => 
   t.deepEqual(Object.fromEntries(services), {
     auth: { enable: true, path: ['/api/users', '/api/user'], strip: '/api', auth: 'none' },
   })
+})
+
+test('both READMEs list every variable', (t) => {
+  for (const page of ['README.md', 'README.ko.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const { name } of settings) t.true(text.includes(`| \`${name}\` |`), `${page}: ${name}`)
+  }
 })

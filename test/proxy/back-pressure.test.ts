@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
-import { httpUpstream, rawUpstream } from '../support/upstream.ts'
+import { httpUpstream, rawUpstream, scriptedUpstream } from '../support/upstream.ts'
 
 const megabyte = 1024 * 1024
 /** What the kernel's buffers of two connections may hold, and then some. */
@@ -77,7 +77,9 @@ test('a client that does not take the end of a reply is cut too, though the hous
   const size = 16 * megabyte
   const house = await rawUpstream(t, (socket) => {
     socket.once('data', () => {
-      socket.end(Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'), Buffer.alloc(size)]))
+      socket.end(
+        Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'), Buffer.alloc(size)]),
+      )
     })
   })
   const { port, access } = await startGatewayFor(t, house.origin, {}, { IDLE_TIMEOUT: '500ms' })
@@ -88,6 +90,33 @@ test('a client that does not take the end of a reply is cut too, though the hous
   t.is(access[0]?.errorCode, 'request_timeout')
   client.socket.resume()
   t.true((await client.ended()).reset)
+})
+
+test('a house that has closed while it was held back is heard to its end', async (t) => {
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => void warnings.push(warning.name)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const piece = 'x'.repeat(100)
+  const body = `${`64\r\n${piece}\r\n`.repeat(1000)}0\r\n\r\n`
+  const answerFirst: (() => void)[] = []
+  const house = await scriptedUpstream(t, (socket, head) => {
+    if (head.includes('/first')) {
+      answerFirst.push(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst'))
+    } else socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n${body}`)
+  })
+  const { port, url } = await startGatewayFor(t, house.origin)
+  const client = await rawClient(t, port)
+  // The second reply waits for its turn in the gateway, which takes in no more of it than a little.
+  client.send('GET /api/house/first HTTP/1.1\r\nHost: x\r\n\r\n')
+  client.send('GET /api/house/second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await until(() => house.requests.length === 2, 'both have come')
+  for (let i = 0; i < 5; i += 1) await fetch(`${url}/livez`)
+  answerFirst[0]!()
+  const { text } = await client.ended()
+  t.is(text.split(piece).length - 1, 1000)
+  t.true(text.endsWith('0\r\n\r\n'))
+  t.deepEqual(warnings, [])
 })
 
 test('a house that stops reading holds the client back', async (t) => {

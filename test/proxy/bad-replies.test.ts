@@ -57,7 +57,7 @@ for (const [name, bytes] of Object.entries(refused)) {
     const reply = await request(`${url}/api/house/bad`)
     t.is(reply.status, 502)
     t.is(codeOf(reply), 'upstream_bad_response')
-    t.false(/O\x07K|nothing of the kind|zz/.test(reply.body), 'nothing of the reply is shown')
+    t.false(['O\x07K', 'nothing of the kind', 'zz'].some((text) => reply.body.includes(text)))
     t.is((await request(`${url}/api/house/good`)).body, 'good')
     t.deepEqual(lines, [])
   })
@@ -68,7 +68,11 @@ const relayed: Readonly<Record<string, readonly [bytes: string, status: number, 
   'a status beyond the known classes': ['HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\nok', 999, 'ok'],
   'an empty reason phrase': ['HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok', 200, 'ok'],
   'no reason phrase at all': ['HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok', 200, 'ok'],
-  'a reason phrase beyond ASCII': ['HTTP/1.1 404 \xec\x97\x86\xec\x9d\x8c\r\nContent-Length: 2\r\n\r\nok', 404, 'ok'],
+  'a reason phrase beyond ASCII': [
+    'HTTP/1.1 404 \xec\x97\x86\xec\x9d\x8c\r\nContent-Length: 2\r\n\r\nok',
+    404,
+    'ok',
+  ],
   'a Trailer header with Content-Length': [
     'HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nok',
     200,

@@ -7,21 +7,24 @@ import { codeOf, request } from '../support/request.ts'
 import { until } from '../support/until.ts'
 import { httpUpstream, rawUpstream, scriptedUpstream } from '../support/upstream.ts'
 
-test.serial('silence of the house is answered 504 at the deadline of the route, at most a tenth late', async (t) => {
-  const house = await scriptedUpstream(t, (socket, head) => {
-    if (head.includes('/warm-up')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
-  })
-  const { url } = await startGatewayFor(t, house.origin, { timeout: '1s' })
-  await request(`${url}/api/house/warm-up`)
-  const startedAt = performance.now()
-  // On a busy machine every timer is late: what is measured is the lateness against another of the same length.
-  const due = delay(1000).then(() => performance.now() - startedAt)
-  const reply = await request(`${url}/api/house`)
-  const took = performance.now() - startedAt
-  t.is(reply.status, 504)
-  t.is(codeOf(reply), 'upstream_timeout')
-  t.true(took >= 990 && took <= (await due) + 100, `took ${took} ms`)
-})
+test.serial(
+  'silence of the house is answered 504 at the deadline of the route, at most a tenth late',
+  async (t) => {
+    const house = await scriptedUpstream(t, (socket, head) => {
+      if (head.includes('/warm-up')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    })
+    const { url } = await startGatewayFor(t, house.origin, { timeout: '1s' })
+    await request(`${url}/api/house/warm-up`)
+    const startedAt = performance.now()
+    // On a busy machine every timer is late: what is measured is the lateness against another of the same length.
+    const due = delay(1000).then(() => performance.now() - startedAt)
+    const reply = await request(`${url}/api/house`)
+    const took = performance.now() - startedAt
+    t.is(reply.status, 504)
+    t.is(codeOf(reply), 'upstream_timeout')
+    t.true(took >= 990 && took <= (await due) + 100, `took ${took} ms`)
+  },
+)
 
 test.serial('a request that timed out is not sent again, and its connection is closed', async (t) => {
   const house = await scriptedUpstream(t, () => {})

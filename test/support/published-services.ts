@@ -20,7 +20,7 @@ export function publishedServices(
     {
       name: 'house',
       instances: current.map((origin) => ({ id: origin, origin })),
-      description: { enable: true, auth: 'none', ...description } as const,
+      description: { enable: true, auth: 'none', openapi: false, ...description } as const,
     },
   ]
   return {

@@ -14,8 +14,12 @@ export interface RawClient {
 }
 
 /** A client on a bare socket, for what no HTTP library would send, and to see the very bytes that come back. */
-export async function rawClient(t: ExecutionContext, port: number): Promise<RawClient> {
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+export async function rawClient(
+  t: ExecutionContext,
+  port: number,
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<RawClient> {
+  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true, ...options })
   let text = ''
   let reset = false
   socket.on('data', (chunk) => {

@@ -1,0 +1,87 @@
+import type { ServerResponse } from 'node:http'
+import http from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import test from 'ava'
+import { startGatewayFor } from '../support/gateway.ts'
+import { rawClient } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
+import { httpUpstream, rawUpstream } from '../support/upstream.ts'
+
+test('the head of an event stream arrives before its first event', async (t) => {
+  let stream: ServerResponse | undefined
+  const house = await httpUpstream(t, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    stream = response
+  })
+  const { port } = await startGatewayFor(t, house.origin)
+  const client = await rawClient(t, port)
+  client.send('GET /api/house HTTP/1.1\r\nHost: x\r\n\r\n')
+  const head = await client.receive('\r\n\r\n')
+  t.regex(head, /content-type: text\/event-stream\r\n/)
+  t.true(head.endsWith('\r\n\r\n'), 'nothing but the head')
+  stream!.write('data: first\n\n')
+  t.true((await client.receive('data: first')).includes('data: first'))
+})
+
+test('an event reaches the client within 50 ms of the house sending it', async (t) => {
+  const house = await httpUpstream(t, async (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    for (let i = 0; i < 21; i += 1) {
+      response.write(`data: ${performance.now()}\n\n`)
+      await delay(10)
+    }
+    response.end()
+  })
+  const { url } = await startGatewayFor(t, house.origin)
+  const latencies: number[] = []
+  await new Promise((resolve) => {
+    http.get(`${url}/api/house`, (response) => {
+      response.on('data', (chunk: Buffer) => {
+        const now = performance.now()
+        for (const [, sentAt] of String(chunk).matchAll(/data: ([\d.]+)/g))
+          latencies.push(now - Number(sentAt))
+      })
+      response.on('end', resolve)
+    })
+  })
+  const first = latencies[0]!
+  const median = latencies.toSorted((a, b) => a - b)[10]!
+  t.log(`first event ${first.toFixed(2)} ms, median ${median.toFixed(2)} ms`)
+  t.is(latencies.length, 21, 'each event came by itself')
+  t.true(first < 50, `the first took ${first} ms`)
+  t.true(median < 20, `the median is ${median} ms`)
+})
+
+test('an upload reaches the house piece by piece', async (t) => {
+  let received = ''
+  const house = await rawUpstream(t, (socket) => {
+    socket.on('data', (chunk) => {
+      received += chunk.toString()
+    })
+  })
+  const { port } = await startGatewayFor(t, house.origin)
+  const client = await rawClient(t, port)
+  client.send('POST /api/house HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  for (const piece of ['one', 'two', 'six']) {
+    client.send(`3\r\n${piece}\r\n`)
+    await until(() => received.includes(piece), `${piece} has come to the house`)
+  }
+  t.false(received.includes('0\r\n\r\n'))
+})
+
+test('a house may answer while the upload is still going on, both ways at once', async (t) => {
+  const house = await httpUpstream(t, (incoming, response) => {
+    incoming.on('data', (chunk) => response.write(`echo ${chunk}\n`))
+    incoming.on('end', () => response.end('over'))
+  })
+  const { port } = await startGatewayFor(t, house.origin)
+  const client = await rawClient(t, port)
+  client.send('POST /api/house HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  for (const piece of ['one', 'two']) {
+    client.send(`3\r\n${piece}\r\n`)
+    await client.receive(`echo ${piece}`)
+  }
+  client.send('0\r\n\r\n')
+  await client.receive('over')
+  t.true((await client.ended()).text.endsWith('0\r\n\r\n'))
+})
