@@ -3,10 +3,12 @@ import type { Dispatcher } from 'undici'
 import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
+import { KoaProxiesContext } from './koa-proxies-context.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { breakOff, endWith, reasonPhrase } from './reply.ts'
 import { mayRetry, pickUpstream } from './retry.ts'
-import { forwardedTarget, type ProxyRoute } from './routes.ts'
+import type { ProxyRoute } from './routes.ts'
+import { type Upload, uploadOf } from './upload.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { Watch } from './watch.ts'
@@ -32,21 +34,9 @@ type Phase = 'upload' | 'head' | 'download' | 'delivery' | 'over'
  * One proxied request from the door to the house and back.
  *
  * It is a class, and undici's dispatch handler itself, because one is made for every request: one allocation,
- * no closures but two. To koa-proxies it stands for the Koa context, its `req` and its `res` at once: of those
- * koa-proxies only reads `path`, rewrites `url` and listens for `finish` (done) and `close` (broken), so it
- * never touches the sockets (docs/adr/0001).
+ * no closures but two.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
-  // What koa-proxies sees.
-  readonly req = this
-  readonly res = this
-  readonly path: string
-  url: string
-  oldPath = ''
-  status = 0
-  private onFinish: () => void = noop
-  private onClose: () => void = noop
-
+export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHandler {
   // What the access log reads.
   route: ProxyRoute | undefined
   upstream: Upstream | undefined
@@ -62,12 +52,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private headers: string[] = []
   private hasBody = false
   private bodySent = false
-  private body: Body | undefined
+  private upload: Upload | undefined
   private controller: Dispatcher.DispatchController | undefined
   private phase: Phase = 'head'
   private readonly watch = new Watch(() => this.timedOut())
   private remaining = -1
-  private clientGone = false
   private inFlight = false
 
   constructor(
@@ -77,18 +66,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     outgoing: ServerResponse,
     identity: ForwardedIdentity,
   ) {
+    super(path, incoming.url ?? '/')
     this.context = context
-    this.path = path
-    this.url = incoming.url ?? '/'
     this.incoming = incoming
     this.outgoing = outgoing
     this.identity = identity
-  }
-
-  /** koa-proxies' ear: `finish` resolves its promise, `close` rejects it. */
-  on(event: 'finish' | 'close', listener: () => void): void {
-    if (event === 'finish') this.onFinish = listener
-    else this.onClose = listener
   }
 
   /** Starts forwarding. Everything after this happens in undici's callbacks. */
@@ -125,21 +107,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
         method: this.incoming.method as Dispatcher.HttpMethod,
         headers:
           upstream.hostHeader === undefined ? this.headers : ['host', upstream.hostHeader, ...this.headers],
-        body: this.hasBody ? this.bodyIterator() : null,
+        body: this.hasBody ? (this.upload ??= uploadOf(this.incoming)) : null,
       },
       this,
     )
-  }
-
-  /**
-   * An iterator, not the stream itself: undici destroys a stream that it is done with, and with it the client's
-   * connection. It is not begun until a connection to the house stands, so that a retry finds it whole.
-   * (Nor would the stream be faster: behind Koa, its listeners keep each request alive into the next collection.)
-   */
-  private bodyIterator(): Body {
-    // undici takes any async iterable; its types name only the commonest.
-    this.body ??= this.incoming.iterator({ destroyOnReturn: false }) as unknown as Body
-    return this.body
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -300,7 +271,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.phase === 'over') return
     // Its last bytes are out, only undici's end is outstanding.
     if (this.outgoing.writableFinished) return
-    this.clientGone = true
     this.failure = new GatewayError('client_closed_request')
     this.over()
     this.abandon()
@@ -309,7 +279,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   private abandon(): void {
     // Without a controller the request waits for a connection: onRequestStart sees that it is over.
-    this.controller?.abort(new Error(this.clientGone ? 'client closed the request' : 'timed out'))
+    this.controller?.abort(new Error('given up'))
   }
 
   private wait(phase: Phase, ms: number): void {
@@ -331,14 +301,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.release()
     this.fail(new GatewayError(clientStalled ? 'request_timeout' : 'upstream_timeout'))
   }
-
-  /** The rewriting that koa-proxies is asked for: the strip of the route. */
-  rewritten(): string {
-    return forwardedTarget(this.url, this.route!.cut)
-  }
 }
 
-type Body = NonNullable<Dispatcher.DispatchOptions['body']>
-
 const flushHead = (exchange: Exchange) => exchange.flushHead()
-const noop = () => {}

@@ -4,7 +4,7 @@ import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
 import { Exchange, type ExchangeContext } from './exchange.ts'
 import type { ForwardedIdentity } from './headers.ts'
-import type { ProxyRoute, ProxyRoutes } from './routes.ts'
+import { forwardedTarget, type ProxyRoute, type ProxyRoutes } from './routes.ts'
 
 /** As much of koa-proxies as is used; its own types describe http-proxy's options, which are not. */
 type KoaProxies = {
@@ -27,7 +27,7 @@ const koaProxies = createRequire(import.meta.url)('koa-proxies') as KoaProxies
 // front of that list (DEP0060). It holds no state, so that several gateways may live in one process.
 koaProxies.proxy.web = (exchange) => exchange.send(exchange.route!)
 
-const forwardCall: ProxyCall = { rewrite: (_url, exchange) => exchange.rewritten() }
+const forwardCall: ProxyCall = { rewrite: (url, exchange) => forwardedTarget(url, exchange.route!.cut) }
 
 export interface ProxyOptions {
   readonly routes: ProxyRoutes

@@ -11,8 +11,6 @@ import { until } from '../support/until.ts'
 import { httpUpstream, scriptedUpstream, type TestUpstream } from '../support/upstream.ts'
 import { accepted, handshake } from '../support/websocket.ts'
 
-// Real processes, one test at a time would take too long: each has its own ports and its own folder.
-
 interface RunningGateway extends TestProcess {
   readonly url: string
   readonly port: number
@@ -38,7 +36,8 @@ async function gateway(
 /** A house whose replies take as long as their path says: `/api/house/1000`. */
 function slowHouse(t: ExecutionContext) {
   return httpUpstream(t, (incoming, response) => {
-    setTimeout(() => response.end('done'), Number(incoming.url?.split('/').at(-1)))
+    const timer = setTimeout(() => response.end('done'), Number(incoming.url?.split('/').at(-1)) || 0)
+    response.once('close', () => clearTimeout(timer))
   })
 }
 
@@ -120,7 +119,7 @@ test('everything that can hang on to a connection at once does not hold the proc
   const send = async (text: string) => (await rawClient(t, child.port)).send(text)
   await rawClient(t, child.port)
   await send('GET /api/house/1 HTTP/1.1\r\nHost: a\r\nX-Half: ')
-  await send('POST /api/house/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
+  await send('POST /api/house/60000 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
   await send('GET /api/house/60000 HTTP/1.1\r\nHost: a\r\n\r\n')
   await send(handshake('/api/house/60000'))
   await send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n')
