@@ -31,7 +31,7 @@ function readme(text: string): string {
     `| \`${name}\` | ${cell(value)} | ${cell(meaning)} |`
   const table = ['| variable | default | meaning |', '| --- | --- | --- |', ...settings.map(row)].join('\n')
   return text.replace(
-    /(<!-- settings:.*-->\n)[^]*(<!-- \/settings -->)/,
+    /(<!-- settings:.*-->\n)[\s\S]*(<!-- \/settings -->)/,
     (_, open, close) => `${open}${table}\n${close}`,
   )
 }

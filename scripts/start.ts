@@ -15,7 +15,7 @@ await run({
     log.line(`listening on ${house.url}`)
     try {
       // Wherever the house came to listen: static discovery is told, every other source finds it by itself.
-      const env = { ...process.env, AUTH_SERVICE_URL: process.env['AUTH_SERVICE_URL'] || house.url }
+      const env = { ...process.env, AUTH_SERVICE_URL: process.env.AUTH_SERVICE_URL || house.url }
       const gateway = await startGateway(env, process.cwd())
       return async () => {
         await gateway.stop()

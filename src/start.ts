@@ -7,7 +7,7 @@ import { createGateway, type Gateway } from './gateway.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
 
 /** A start that failed for a reason the operator can mend; the message says which, and nothing else is shown. */
-export class StartError extends Error {
+class StartError extends Error {
   override name = 'StartError'
 }
 

@@ -26,11 +26,19 @@ async function listen(t: ExecutionContext, port = 0): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+/** Ports that can be listened on, and that nobody who asks for any free one will be given. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = net.createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (isFree) await once(server.close(), 'close')
+    if (isFree && !ports.includes(port)) ports.push(port)
+  }
   return ports
 }
 

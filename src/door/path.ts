@@ -31,7 +31,7 @@ export function checkTarget(target: string): { readonly target: string; readonly
 function originForm(target: string): string {
   const match = /^https?:\/\/[^/?#\\@]+(?<rest>[/?].*)?$/i.exec(target)
   if (match === null) throw ambiguous('is neither a path nor an http URL')
-  const rest = match.groups?.['rest'] ?? '/'
+  const rest = match.groups?.rest ?? '/'
   return rest.startsWith('?') ? `/${rest}` : rest
 }
 

@@ -2,27 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
+import type { ExchangeContext } from './exchange-context.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import { KoaProxiesContext } from './koa-proxies-context.ts'
-import type { OutlierDetection } from './outlier.ts'
 import { breakOff, endWith, reasonPhrase } from './reply.ts'
-import { mayRetry, pickUpstream } from './retry.ts'
+import { mayRetry, noInstance, pickUpstream } from './retry.ts'
 import type { ProxyRoute } from './routes.ts'
 import { type Upload, uploadOf } from './upload.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { Watch } from './watch.ts'
-
-/** What every exchange of one gateway shares. */
-export interface ExchangeContext {
-  readonly outliers: OutlierDetection
-  /** Longest silence within a body, either way. */
-  readonly idleTimeoutMs: number
-  /** True from the moment the gateway drains: replies then say `Connection: close`. */
-  readonly draining: () => boolean
-  /** The route as the table has it now, for a further attempt. */
-  readonly renew: (route: ProxyRoute) => ProxyRoute
-}
 
 /**
  * What is being waited for: decides what a timer that runs out means. While the reply's body comes (`download`)
@@ -41,6 +30,8 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
   route: ProxyRoute | undefined
   upstream: Upstream | undefined
   attempts = 0
+  /** Attempts whose head was written: those that a house may know of. */
+  sent = 0
   bytesSent = 0
   failure: GatewayError | undefined
 
@@ -50,9 +41,8 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
   private readonly identity: ForwardedIdentity
   private readonly tried: Upstream[] = []
   private headers: string[] = []
-  private hasBody = false
   private bodySent = false
-  private upload: Upload | undefined
+  private upload: Upload | null = null
   private controller: Dispatcher.DispatchController | undefined
   private phase: Phase = 'head'
   private readonly watch = new Watch(() => this.timedOut())
@@ -77,22 +67,18 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
   send(route: ProxyRoute): void {
     const head = requestHeaders(this.incoming.rawHeaders, this.identity)
     this.headers = head.headers
-    this.hasBody = head.hasBody
     this.outgoing.on('close', () => this.onClientClose())
-    if (this.hasBody) this.wait('upload', this.context.idleTimeoutMs)
-    else this.wait('head', route.timeoutMs)
+    if (head.hasBody) {
+      this.upload = uploadOf(this.incoming)
+      this.wait('upload', this.context.idleTimeoutMs)
+    } else this.wait('head', route.timeoutMs)
     this.attempt(route)
   }
 
   private attempt(route: ProxyRoute): void {
     const upstream = pickUpstream(route, this.tried)
     if (upstream === undefined) {
-      this.fail(
-        new GatewayError('no_instance', {
-          detail: `No instance of ${route.service} is available.`,
-          headers: { 'Retry-After': '5' },
-        }),
-      )
+      this.fail(noInstance(route))
       return
     }
     this.upstream = upstream
@@ -107,7 +93,7 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
         method: this.incoming.method as Dispatcher.HttpMethod,
         headers:
           upstream.hostHeader === undefined ? this.headers : ['host', upstream.hostHeader, ...this.headers],
-        body: this.hasBody ? (this.upload ??= uploadOf(this.incoming)) : null,
+        body: this.upload,
       },
       this,
     )
@@ -115,6 +101,7 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
+    this.sent += 1
     // The caller left, or the deadline passed, while a connection was being made.
     if (this.phase === 'over') controller.abort(new Error('exchange is over'))
   }
@@ -143,7 +130,7 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
     const { outgoing } = this
     try {
       const head = responseHeaders(headers, status, this.identity.requestId)
-      if (this.hasBody && !this.bodySent) {
+      if (this.upload !== null && !this.bodySent) {
         // An early reply to an upload: what is still to come of the body will not be read (RFC 9112 §9.3).
         head.push('connection', 'close')
         lingerAfterReply(this.incoming, outgoing)
@@ -200,11 +187,12 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
   private awaitDelivery(): void {
     const { outgoing } = this
     this.phase = 'delivery'
-    if (outgoing.socket !== null) return this.wait('delivery', this.context.idleTimeoutMs)
+    if (outgoing.socket !== null) this.wait('delivery', this.context.idleTimeoutMs)
     // Pipelined: the one whose turn it is is being watched.
-    outgoing.once('socket', () => {
-      if (this.phase === 'delivery') this.wait('delivery', this.context.idleTimeoutMs)
-    })
+    else
+      outgoing.once('socket', () => {
+        if (this.phase === 'delivery') this.wait('delivery', this.context.idleTimeoutMs)
+      })
   }
 
   onResponseEnd(): void {
@@ -215,21 +203,26 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
 
   /** The house has said everything: it is over once the client has it too, nearly always at once. */
   private settle(): void {
-    if (this.outgoing.writableLength === 0) return this.finish()
     this.release()
-    if (this.phase !== 'delivery') this.awaitDelivery()
-    this.outgoing.once('finish', () => this.finish())
+    if (this.outgoing.writableLength === 0) this.finish()
+    else {
+      if (this.phase !== 'delivery') this.awaitDelivery()
+      this.outgoing.once('finish', () => this.finish())
+    }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.release()
     if (this.phase === 'over') return
-    if (this.outgoing.writableEnded) return this.settle()
+    if (this.outgoing.writableEnded) {
+      this.settle()
+      return
+    }
     const failure = classifyFailure(error, this.controller !== undefined, this.status !== 0)
     const route = this.route!
     if (failure.blamesInstance) this.context.outliers.failed(route.group, this.upstream!)
-    const request = { method: this.incoming.method ?? 'GET', hasBody: this.hasBody }
-    if (!this.outgoing.headersSent && mayRetry(request, failure, this.attempts, route)) {
+    const request = { method: this.incoming.method ?? 'GET', hasBody: this.upload !== null }
+    if (!this.outgoing.headersSent && mayRetry(request, failure, this, route)) {
       // The table may have changed meanwhile, and the instances that this route knew be gone.
       this.route = this.context.renew(route)
       this.attempt(this.route)

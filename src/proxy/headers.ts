@@ -140,7 +140,7 @@ export function responseHeaders(
   requestId: string,
 ): string[] {
   const headers = ['x-request-id', requestId]
-  const connection = upstream['connection']
+  const connection = upstream.connection
   const named =
     connection === undefined || connection === 'keep-alive' || connection === 'close'
       ? undefined

@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.ts'
 import type { ProxyRoute } from './routes.ts'
 import type { UpstreamFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
@@ -13,22 +14,25 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
  *
  * Never where the house may have acted on it: a request that was written is repeated only when its method is
  * idempotent and it had no body (a body that was begun is gone). One that was never written, because no
- * connection came about, is sent elsewhere whatever its method; its body is untouched. A deadline that has
- * passed has passed.
+ * connection came about, is sent elsewhere whatever its method; its body is untouched, and it does not count as
+ * one of the route's `retries`. A deadline that has passed has passed.
  *
- * @param attempts how many were made so far
+ * @param tally how many attempts were made so far, and how many of them were written
  */
 export function mayRetry(
   request: { readonly method: string; readonly hasBody: boolean },
   failure: UpstreamFailure,
-  attempts: number,
+  tally: { readonly attempts: number; readonly sent: number },
   route: Pick<ProxyRoute, 'retries' | 'group'>,
 ): boolean {
   if (failure.neverSent) {
-    return attempts < Math.min(Math.max(mostConnectAttempts, route.retries + 1), route.group.all.length)
+    return (
+      tally.attempts - tally.sent <
+      Math.min(Math.max(mostConnectAttempts, route.retries + 1), route.group.all.length)
+    )
   }
   if (failure.code !== 'upstream_reset') return false
-  return attempts <= route.retries && idempotent.has(request.method) && !request.hasBody
+  return tally.sent <= route.retries && idempotent.has(request.method) && !request.hasBody
 }
 
 /**
@@ -47,4 +51,10 @@ export function pickUpstream(
     if (candidates.length > 0) return route.pickAgain(candidates)
   }
   return route.pickAgain(usable)
+}
+
+/** What is answered where the address book knows of nobody to send to. */
+export function noInstance({ service }: Pick<ProxyRoute, 'service'>): GatewayError {
+  const detail = `No instance of ${service} is available.`
+  return new GatewayError('no_instance', { detail, headers: { 'Retry-After': '5' } })
 }

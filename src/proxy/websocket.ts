@@ -7,7 +7,7 @@ import { GatewayError } from '../errors.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { reasonPhrase } from './reply.ts'
-import { mayRetry, pickUpstream } from './retry.ts'
+import { mayRetry, noInstance, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
@@ -22,7 +22,7 @@ export interface WebSocketOutcome {
   readonly failure: GatewayError | undefined
 }
 
-export interface WebSocketRequest {
+interface WebSocketRequest {
   readonly incoming: IncomingMessage
   /** The client's connection, and what it sent right behind the handshake. */
   readonly socket: Duplex
@@ -66,6 +66,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
   function relay(request: WebSocketRequest): void {
     const { incoming, socket, identity } = request
     const tried: Upstream[] = []
+    let sent = 0
     let { route } = request
     let state: 'handshake' | 'declined' | 'open' | 'over' = 'handshake'
     let upstream: Upstream | undefined
@@ -128,8 +129,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
     function attempt(): void {
       const next = pickUpstream(route, tried)
       if (next === undefined) {
-        const detail = `No instance of ${route.service} is available.`
-        fail(new GatewayError('no_instance', { detail, headers: { 'Retry-After': '5' } }))
+        fail(noInstance(route))
         return
       }
       upstream = next
@@ -152,6 +152,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started
+        sent += 1
         if (state === 'over') started.abort(new Error('handshake is over'))
       },
       onRequestUpgrade(_controller, status, headers, house) {
@@ -211,7 +212,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
         const found = classifyFailure(error, controller !== undefined)
         controller = undefined
         if (found.blamesInstance) outliers.failed(route.group, upstream!)
-        if (mayRetry({ method: 'GET', hasBody: false }, found, tried.length, route)) {
+        if (mayRetry({ method: 'GET', hasBody: false }, found, { attempts: tried.length, sent }, route)) {
           route = renew(route)
           return attempt()
         }

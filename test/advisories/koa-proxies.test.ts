@@ -139,12 +139,13 @@ test('a deadline that passes is 504, a reset is 502, an unknown host is 502: not
   const resets = await scriptedUpstream(t, (socket) => void socket.resetAndDestroy())
   const outcomes: string[] = []
   for (const origin of [silent.origin, resets.origin, 'http://nobody.invalid']) {
-    const { url } = await startGatewayFor(t, origin, { timeout: '300ms' })
+    // Only the silent one is to run into it.
+    const timeout = origin === silent.origin ? '300ms' : '15s'
+    const { url } = await startGatewayFor(t, origin, { timeout })
     const reply = await request(`${url}/api/house`)
     outcomes.push(`${reply.status} ${codeOf(reply)}`)
   }
-  t.deepEqual(outcomes.slice(0, 2), ['504 upstream_timeout', '502 upstream_reset'])
-  t.regex(outcomes[2]!, /^50[24] upstream_(unreachable|timeout)$/)
+  t.deepEqual(outcomes, ['504 upstream_timeout', '502 upstream_reset', '502 upstream_unreachable'])
 })
 
 test('a WebSocket handshake is answered, not left hanging', async (t) => {

@@ -68,7 +68,7 @@ test('the stack of an error that escapes is in the log', async (t) => {
   })
   await request(url)
   t.regex(
-    String(log.lines[0]?.fields['stack']),
+    String(log.lines[0]?.fields.stack),
     /TypeError: undefined is not a function\n +at .*error-boundary\.test/,
   )
 })

@@ -77,11 +77,11 @@ test('a body may take longer than a head', async (t) => {
       incoming.resume()
       incoming.once('end', () => response.end('all of it'))
     },
-    { headersTimeoutMs: 200 },
+    { headersTimeoutMs: 1500 },
   )
   const client = await rawClient(t, port)
   client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\na')
-  setTimeout(() => client.send('b'), 700)
+  setTimeout(() => client.send('b'), 3500)
   t.regex((await client.ended()).text, /all of it$/)
 })
 

@@ -26,31 +26,41 @@ test('the head of an event stream arrives before its first event', async (t) => 
 test('an event reaches the client within 50 ms of the house sending it', async (t) => {
   const house = await httpUpstream(t, async (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    for (let i = 0; i < 21; i += 1) {
+    for (let i = 0; i < 4; i += 1) {
       response.write(`data: ${performance.now()}\n\n`)
-      await delay(10)
+      await delay(15)
     }
     response.end()
   })
   const { url } = await startGatewayFor(t, house.origin)
-  const latencies: number[] = []
-  await new Promise((resolve) => {
-    http.get(`${url}/api/house`, (response) => {
-      response.on('data', (chunk: Buffer) => {
-        const now = performance.now()
-        for (const [, sentAt] of String(chunk).matchAll(/data: ([\d.]+)/g))
-          latencies.push(now - Number(sentAt))
-      })
-      response.on('end', resolve)
-    })
-  })
-  const first = latencies[0]!
-  const median = latencies.toSorted((a, b) => a - b)[10]!
-  t.log(`first event ${first.toFixed(2)} ms, median ${median.toFixed(2)} ms`)
-  t.is(latencies.length, 21, 'each event came by itself')
-  t.true(first < 50, `the first took ${first} ms`)
-  t.true(median < 20, `the median is ${median} ms`)
+  // A busy machine delays one or another; buffering would delay them all.
+  const first: number[] = []
+  const later: number[] = []
+  for (let stream = 0; stream < 9; stream += 1) {
+    const [one, ...others] = await latencies(`${url}/api/house`)
+    first.push(one!)
+    later.push(...others)
+  }
+  t.log(`median of first events ${median(first).toFixed(2)} ms, of later ones ${median(later).toFixed(2)} ms`)
+  t.is(later.length, 27, 'each event came by itself')
+  t.true(median(first) < 50)
+  t.true(median(later) < 15)
 })
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!
+
+/** Milliseconds from the house writing each event to the client reading it. */
+async function latencies(url: string): Promise<readonly number[]> {
+  const found: number[] = []
+  const response = await new Promise<http.IncomingMessage>((resolve) =>
+    http.get(url, { agent: false }, resolve),
+  )
+  for await (const chunk of response) {
+    const now = performance.now()
+    for (const [, sentAt] of String(chunk).matchAll(/data: ([\d.]+)/g)) found.push(now - Number(sentAt))
+  }
+  return found
+}
 
 test('an upload reaches the house piece by piece', async (t) => {
   let received = ''

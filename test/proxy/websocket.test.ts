@@ -264,6 +264,7 @@ test('a house that ends its side first still hears the client for a moment, then
   await once(client.socket, 'end')
   await client.ended()
   await until(() => house.connections.open === 0, 'no connection is left', 8000)
+  await until(() => gateway.access.length === 1, 'it is in the log')
   t.is(gateway.access[0]?.status, 101)
 })
 

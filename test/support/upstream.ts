@@ -36,14 +36,18 @@ export function rawUpstream(
   )
 }
 
-/** An address where nobody listens: connections are refused. */
+/**
+ * An address where nobody listens: connections are refused. It is this end's port of an open connection, so that
+ * nobody can come to listen there either while the tests run.
+ */
 export async function deadOrigin(): Promise<string> {
-  const server = net.createServer().listen(0, '127.0.0.1')
+  const server = net.createServer((socket) => socket.unref()).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return `http://127.0.0.1:${port}`
+  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.unref()
+  server.unref()
+  return `http://127.0.0.1:${socket.localPort}`
 }
 
 export interface ScriptedUpstream extends TestUpstream {

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import type { DnsOptions } from '../../../src/discovery/dns/settings.ts'
-import type { Service } from '../../../src/discovery/source.ts'
 import { dnsVariables } from '../../../src/discovery/dns/settings.ts'
+import type { Service } from '../../../src/discovery/source.ts'
 import { createDnsSource, dnsSource } from '../../../src/discovery/sources/dns.ts'
 import { startDnsServer, type TestDnsServer } from '../../support/dns-server.ts'
 import { watchSource } from '../../support/watch-source.ts'
