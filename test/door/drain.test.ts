@@ -197,25 +197,12 @@ test('a person who asks again after two seconds is let out at once', async (t) =
 
 test('in production the last lines of the log are written before the process ends', async (t) => {
   const house = await slowHouse(t)
-  const cwd = await mkdtemp(join(tmpdir(), 'munjigi-'))
-  t.teardown(() => rm(cwd, { recursive: true, force: true }))
-  const child = startProcess(
-    t,
-    'src/main.ts',
-    {
-      NODE_ENV: 'production',
-      HOST: '127.0.0.1',
-      PORT: '0',
-      DRAIN_DELAY: '0s',
-      DATA_DIR: cwd,
-      HOUSE_SERVICE_URL: house.origin,
-    },
-    { cwd },
-  )
-  const [, url = ''] = await child.printed(/"url":"([^"]+)"/)
-  const long = request(`${url}/api/house/300`, { headers: { 'X-Request-Id': 'the-last-request' } })
+  const child = await gateway(t, house, { NODE_ENV: 'production', DRAIN_DELAY: '0s' })
+  const long = request(`${child.url}/api/house/300`, { headers: { 'X-Request-Id': 'the-last-request' } })
+  await until(() => house.connections.open === 1, 'the request is at the house')
   child.kill('SIGTERM')
-  await long.catch(() => {})
+  t.is((await long).status, 200)
   t.is((await child.exited).code, 0)
-  t.regex(child.output(), /"requestId":"the-last-request"/)
+  const lines = child.output().trimEnd().split('\n')
+  t.is(JSON.parse(lines.at(-1)!).requestId, 'the-last-request')
 })

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import test from 'ava'
 import { startGatewayFor } from '../support/gateway.ts'
 import { codeOf, request } from '../support/request.ts'
-import { httpUpstream, scriptedUpstream } from '../support/upstream.ts'
+import { deadOrigin, httpUpstream, scriptedUpstream } from '../support/upstream.ts'
 
 const inTurn = { balance: 'round-robin' }
 const reset = (socket: Socket) => void socket.resetAndDestroy()
@@ -80,6 +80,17 @@ test('a GET is sent as often as `retries` says and no oftener', async (t) => {
   t.is(codeOf(await request(`${url}/api/house`)), 'upstream_reset')
   t.is(house.requests.length, 3)
   t.is(access[0]?.attempts, 3)
+})
+
+test('an attempt that was refused is not counted as a retry: nothing was sent', async (t) => {
+  const bad = await scriptedUpstream(t, reset)
+  const good = await httpUpstream(t, (_request, response) => response.end('ok'))
+  const origins = [await deadOrigin(), bad.origin, good.origin]
+  for (const balance of ['round-robin', 'p2c']) {
+    const { url, access } = await startGatewayFor(t, origins, { balance, retries: 1 })
+    for (let i = 0; i < 4; i += 1) t.is((await request(`${url}/api/house`)).body, 'ok')
+    t.true(access.every((entry) => (entry.attempts ?? 0) <= 3))
+  }
 })
 
 test('a GET that meets a reset on a connection that was used before is answered on a new one', async (t) => {
