@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -105,7 +106,10 @@ async function startAgent(ports: Ports, config: Readonly<Record<string, unknown>
       client.destroy()
     },
     kill,
-    freeze: () => void child.kill('SIGSTOP'),
+    freeze() {
+      child.kill('SIGSTOP')
+      waitUntilStopped(child.pid ?? 0)
+    },
     thaw: () => void child.kill('SIGCONT'),
     async restartEmpty() {
       await kill()
@@ -169,6 +173,21 @@ async function hasLeader(port: number): Promise<boolean> {
 export async function runConsul(args: readonly string[], cwd: string): Promise<void> {
   if (!('binary' in finding)) throw new Error(finding.unavailable)
   await promisify(execFile)(finding.binary, args, { cwd })
+}
+
+/**
+ * Returns once every thread has stopped: kill() returns before, and an agent on another core may answer one more
+ * request. There is nothing to await for it; it takes microseconds.
+ */
+function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`
+  // Only Linux tells; elsewhere the signal itself must do.
+  if (!existsSync(tasks)) return
+  const stopped = (task: string) => /\) [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1'))
+  const deadline = performance.now() + 5000
+  while (!readdirSync(tasks).every(stopped)) {
+    if (performance.now() > deadline) throw new Error('the Consul agent did not stop within 5 s')
+  }
 }
 
 /** Ports of the loopback interface that nobody listens on now. */
