@@ -9,8 +9,7 @@ import type { DoorState } from './state.ts'
 type Context = ParameterizedContext<DoorState>
 
 /**
- * The one place where an error becomes a reply. What is not a GatewayError is a bug: logged with its stack,
- * answered with `internal_error` and nothing of it shown.
+ * The one place where an error becomes a reply.
  */
 export function createErrorBoundary({
   log,
@@ -24,7 +23,7 @@ export function createErrorBoundary({
       await next()
     } catch (thrown) {
       // koa-proxies rejects with an error of its own making; the exchange knows the real one.
-      const error = ctx.state.exchange?.failure ?? asGatewayError(thrown, ctx, log)
+      const error = ctx.state.exchange?.failure ?? asGatewayError(thrown, ctx.state.requestId, log)
       ctx.state.errorCode = error.code
       reply(ctx, error)
     }
@@ -34,12 +33,10 @@ export function createErrorBoundary({
   }
 }
 
-function asGatewayError(thrown: unknown, ctx: Context, log: Log): GatewayError {
+/** What is not a GatewayError is a bug: logged with its stack, and `internal_error` to everybody else. */
+export function asGatewayError(thrown: unknown, requestId: string, log: Log): GatewayError {
   if (thrown instanceof GatewayError) return thrown
-  log.error(
-    { requestId: ctx.state.requestId, stack: stackOf(thrown) },
-    'unexpected error while handling a request',
-  )
+  log.error({ requestId, stack: stackOf(thrown) }, 'unexpected error while handling a request')
   return new GatewayError('internal_error', { cause: thrown })
 }
 

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
-import { stackOf } from '../observability/stack.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
+import { asGatewayError } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import { checkHost } from './host.ts'
 import type { OwnPaths } from './own-paths.ts'
@@ -60,7 +60,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
       authorize(route)
     } catch (thrown) {
-      const error = toGatewayError(thrown, id, log)
+      const error = asGatewayError(thrown, id, log)
       socket.on('error', () => {})
       refuse(error)
       done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
@@ -77,13 +77,4 @@ function checkHandshake({ method, headers }: IncomingMessage): void {
   if (length !== '0' || headers['transfer-encoding'] !== undefined) {
     throw new GatewayError('bad_request', { detail: 'A WebSocket handshake has no body.' })
   }
-}
-
-function toGatewayError(thrown: unknown, id: string, log: Log): GatewayError {
-  if (thrown instanceof GatewayError) return thrown
-  log.error(
-    { requestId: id, stack: stackOf(thrown) },
-    'unexpected error while handling a WebSocket handshake',
-  )
-  return new GatewayError('internal_error', { cause: thrown })
 }
