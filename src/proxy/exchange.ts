@@ -32,6 +32,8 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
   attempts = 0
   /** Attempts whose head was written: those that a house may know of. */
   sent = 0
+  /** Of those sent: on an instance that the address book no longer knew when the attempt failed. */
+  departed = 0
   bytesSent = 0
   failure: GatewayError | undefined
 
@@ -149,11 +151,11 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
     this.context.outliers.succeeded(this.route!.group, this.upstream!)
     // The head of a stream (SSE) must not wait for its first event; a body that is already here comes in this
     // very tick and leaves with it in one write.
-    if (this.remaining !== 0) process.nextTick(flushHead, this)
+    if (this.remaining !== 0) process.nextTick(Exchange.flushHead, this)
   }
 
-  flushHead(): void {
-    if (this.phase === 'download' && this.bytesSent === 0) this.outgoing.flushHeaders()
+  private static flushHead(exchange: Exchange): void {
+    if (exchange.phase === 'download' && exchange.bytesSent === 0) exchange.outgoing.flushHeaders()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -219,13 +221,14 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
       return
     }
     const failure = classifyFailure(error, this.controller !== undefined, this.status !== 0)
-    const route = this.route!
-    if (failure.blamesInstance) this.context.outliers.failed(route.group, this.upstream!)
+    if (failure.blamesInstance) this.context.outliers.failed(this.route!.group, this.upstream!)
+    // The table may have changed meanwhile, and the instances that this route knew be gone.
+    const route = this.context.renew(this.route!)
+    if (!failure.neverSent && !route.group.all.includes(this.upstream!)) this.departed += 1
     const request = { method: this.incoming.method ?? 'GET', hasBody: this.upload !== null }
     if (!this.outgoing.headersSent && mayRetry(request, failure, this, route)) {
-      // The table may have changed meanwhile, and the instances that this route knew be gone.
-      this.route = this.context.renew(route)
-      this.attempt(this.route)
+      this.route = route
+      this.attempt(route)
       return
     }
     this.fail(new GatewayError(failure.code, { cause: error }))
@@ -270,8 +273,8 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
     this.finish()
   }
 
+  /** Without a controller the request waits for a connection: onRequestStart sees that it is over. */
   private abandon(): void {
-    // Without a controller the request waits for a connection: onRequestStart sees that it is over.
     this.controller?.abort(new Error('given up'))
   }
 
@@ -295,5 +298,3 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
     this.fail(new GatewayError(clientStalled ? 'request_timeout' : 'upstream_timeout'))
   }
 }
-
-const flushHead = (exchange: Exchange) => exchange.flushHead()

@@ -22,7 +22,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 export function mayRetry(
   request: { readonly method: string; readonly hasBody: boolean },
   failure: UpstreamFailure,
-  tally: { readonly attempts: number; readonly sent: number },
+  tally: { readonly attempts: number; readonly sent: number; readonly departed: number },
   route: Pick<ProxyRoute, 'retries' | 'group'>,
 ): boolean {
   if (failure.neverSent) {
@@ -32,7 +32,7 @@ export function mayRetry(
     )
   }
   if (failure.code !== 'upstream_reset') return false
-  return tally.sent <= route.retries && idempotent.has(request.method) && !request.hasBody
+  return tally.sent - tally.departed <= route.retries && idempotent.has(request.method) && !request.hasBody
 }
 
 /**

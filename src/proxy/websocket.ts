@@ -67,6 +67,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
     const { incoming, socket, identity } = request
     const tried: Upstream[] = []
     let sent = 0
+    let departed = 0
     let { route } = request
     let state: 'handshake' | 'declined' | 'open' | 'over' = 'handshake'
     let upstream: Upstream | undefined
@@ -212,8 +213,11 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
         const found = classifyFailure(error, controller !== undefined)
         controller = undefined
         if (found.blamesInstance) outliers.failed(route.group, upstream!)
-        if (mayRetry({ method: 'GET', hasBody: false }, found, { attempts: tried.length, sent }, route)) {
-          route = renew(route)
+        const now = renew(route)
+        if (!found.neverSent && !now.group.all.includes(upstream!)) departed += 1
+        const tally = { attempts: tried.length, sent, departed }
+        if (mayRetry({ method: 'GET', hasBody: false }, found, tally, now)) {
+          route = now
           return attempt()
         }
         fail(new GatewayError(found.code, { cause: error }))

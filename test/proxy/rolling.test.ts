@@ -74,6 +74,27 @@ test('a retry goes to the instances of now, when all that the request set out wi
   t.is((await reply).body, 'renewed')
 })
 
+test('instances that leave one after the other while a GET tries them do not use up its retries', async (t) => {
+  const arrived: Socket[] = []
+  const hold = (socket: Socket) => void arrived.push(socket)
+  const leaving = [
+    await scriptedUpstream(t, hold),
+    await scriptedUpstream(t, hold),
+    await scriptedUpstream(t, hold),
+  ]
+  const staying = await httpUpstream(t, (_request, response) => response.end('the last one'))
+  const services = publishedServices([leaving[0]!.origin], { retries: 1 })
+  const { url, access } = await startGateway(t, { services })
+  const reply = request(`${url}/api/house`)
+  for (let i = 0; i < 3; i += 1) {
+    await until(() => arrived.length > i, `it has come to number ${i}`)
+    services.publish([(leaving[i + 1] ?? staying).origin])
+    arrived[i]!.resetAndDestroy()
+  }
+  t.is((await reply).body, 'the last one')
+  t.is(access.at(-1)?.attempts, 4)
+})
+
 test('an instance that comes back while its old connections close is used again', async (t) => {
   let held: ServerResponse | undefined
   const house = await httpUpstream(t, (incoming, response) => {
