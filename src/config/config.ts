@@ -32,8 +32,70 @@ export interface Config {
   }
   /** gateway.yaml's services by name: what the operator says wins over what a service says of itself. */
   readonly services: ReadonlyMap<string, Description>
+  readonly database: DatabaseConfig
+  readonly tokens: TokensConfig
+  readonly protection: ProtectionConfig
   /** Where the gateway registers itself, if it does. */
   readonly registration: RegistrationConfig | undefined
+}
+
+/** Where what must outlive the process is kept. */
+export type DatabaseConfig =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'embedded'; readonly dataDir: string; readonly encryptionKeys: EncryptionKeysConfig }
+  | {
+      readonly kind: 'postgres'
+      /** Holds a password. */
+      readonly url: string
+      readonly poolSize: number
+      readonly statementTimeoutMs: number
+      readonly connectTimeoutMs: number
+      readonly encryptionKeys: EncryptionKeysConfig
+    }
+
+/** Key-encryption keys, newest first; or the file they are read from, and generated into where it is missing. */
+export type EncryptionKeysConfig =
+  | { readonly keys: readonly { readonly id: string; readonly secret: string }[] }
+  | { readonly file: string }
+
+export interface TokensConfig {
+  readonly issuer: string
+  readonly audience: string
+  readonly clients: readonly { readonly id: string; readonly secret: string }[]
+  /** Lifetimes in seconds, OAuth's unit. */
+  readonly accessTokenLifetime: number
+  readonly refreshTokenLifetime: number
+  readonly sessionLifetime: number
+  readonly signingKeyLifetime: number
+  readonly refreshGraceMs: number
+  readonly revocation: { readonly pollingIntervalMs: number; readonly maxStalenessMs: number }
+  /** How many verified tokens are remembered. */
+  readonly verifiedTokens: number
+  readonly trustedIssuers: readonly TrustedIssuerConfig[]
+  /** As they are sent to houses. */
+  readonly headers: { readonly id: string; readonly scope: string; readonly issuer: string }
+  /** Whether `/tokens/dummy` is there: never in production. */
+  readonly dummies: boolean
+}
+
+export interface TrustedIssuerConfig {
+  readonly issuer: string
+  readonly jwksUrl: string
+  readonly audience: string
+}
+
+export interface ProtectionConfig {
+  readonly corsOrigins: readonly string[]
+  /** The largest forwarded request body in bytes; undefined for no limit. */
+  readonly bodyLimit: number | undefined
+  readonly tokenRate: RateConfig
+  readonly tokenFailureRate: RateConfig
+}
+
+/** So many in so many seconds. */
+export interface RateConfig {
+  readonly points: number
+  readonly seconds: number
 }
 
 export interface ConfiguredSource<Options = unknown> {

@@ -2,6 +2,7 @@ import { networkInterfaces as systemInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import type { Environment } from '../discovery/source.ts'
 import type { Config } from './config.ts'
+import { readDatabase } from './database.ts'
 import { errorCode, readEnvironment, readOptional, readSettings } from './environment.ts'
 import { ConfigError, type Fault, shown } from './fault.ts'
 import { deepFreeze } from './freeze.ts'
@@ -10,6 +11,7 @@ import { type NetworkInterfaces, readRegistration } from './registration.ts'
 import { readServiceUrls } from './service-urls.ts'
 import type { SettingValues } from './settings.ts'
 import { type DiscoverySources, readSources } from './sources.ts'
+import { readTokens } from './tokens.ts'
 
 export interface LoadInput {
   /** Usually `process.env`; wins over `.env`. */
@@ -47,6 +49,8 @@ export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterf
     { values: read.values, discovery, sources: configured, networkInterfaces },
     faults,
   )
+  const database = readDatabase(read.values, environment, cwd, faults)
+  const tokens = readTokens(read.values, faults)
   faults.push(...file.faults)
   if (faults.length > 0) throw new ConfigError(faults)
 
@@ -69,6 +73,14 @@ export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterf
     drain: { delayMs: values.DRAIN_DELAY, timeoutMs: values.DRAIN_TIMEOUT },
     discovery: { sources: configured, holdMs: values.DISCOVERY_HOLD },
     services: file.services,
+    database: database!,
+    tokens: tokens!,
+    protection: {
+      corsOrigins: values.CORS_ORIGINS ?? [],
+      bodyLimit: values.BODY_LIMIT,
+      tokenRate: values.TOKEN_RATE_LIMIT,
+      tokenFailureRate: values.TOKEN_FAILURE_LIMIT,
+    },
     registration,
   })
 }

@@ -1,6 +1,9 @@
 import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { duration, pathPrefix, timeout } from '../discovery/description.ts'
+import { databaseSettings } from './database-settings.ts'
+import { protectionSettings } from './protection-settings.ts'
+import { tokenSettings } from './token-settings.ts'
 
 /** One environment variable: how it is read, and what the documentation says of it. */
 export interface Setting {
@@ -105,6 +108,9 @@ export const settings = {
     schema: timeout,
     default: '10s',
   },
+  ...protectionSettings,
+  ...databaseSettings,
+  ...tokenSettings,
   CONNECT_TIMEOUT: {
     group: 'Proxy',
     meaning: 'for a connection to an instance',

@@ -1,0 +1,42 @@
+import type { TokensConfig } from './config.ts'
+import type { Fault } from './fault.ts'
+import type { SettingValues } from './settings.ts'
+import { developmentClient } from './token-settings.ts'
+
+const leastSecretLength = 16
+
+/** What there is to know of tokens; `undefined` where a variable is at fault. Faults are added to `faults`. */
+export function readTokens(values: Partial<SettingValues>, faults: Fault[]): TokensConfig | undefined {
+  const production = values.NODE_ENV === 'production'
+  const clients = values.GATEWAY_CLIENTS ?? (production ? [] : [developmentClient])
+  if (production) {
+    for (const { id, secret } of clients) {
+      if (secret !== developmentClient.secret && secret.length >= leastSecretLength) continue
+      faults.push({
+        place: { variable: 'GATEWAY_CLIENTS' },
+        found: `a secret of ${id} that is easily guessed (not shown)`,
+        expected: `at least ${leastSecretLength} characters in production; openssl rand -base64 32 makes one`,
+      })
+    }
+  }
+  // The values of faulty variables are absent; the start ends before anybody reads these.
+  const known = values as SettingValues
+  return {
+    issuer: known.PUBLIC_URL,
+    audience: known.TOKEN_AUDIENCE ?? known.PUBLIC_URL,
+    clients,
+    accessTokenLifetime: known.ACCESS_TOKEN_LIFETIME,
+    refreshTokenLifetime: known.REFRESH_TOKEN_LIFETIME,
+    sessionLifetime: known.SESSION_LIFETIME,
+    signingKeyLifetime: known.SIGNING_KEY_LIFETIME,
+    refreshGraceMs: known.REFRESH_GRACE,
+    revocation: {
+      pollingIntervalMs: known.REVOCATION_POLLING_INTERVAL,
+      maxStalenessMs: known.REVOCATION_MAX_STALENESS,
+    },
+    verifiedTokens: known.VERIFIED_TOKENS,
+    trustedIssuers: known.TRUSTED_ISSUERS ?? [],
+    headers: { id: known.USER_ID_HEADER, scope: known.USER_SCOPE_HEADER, issuer: known.USER_ISSUER_HEADER },
+    dummies: !production,
+  }
+}

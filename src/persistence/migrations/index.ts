@@ -1,0 +1,4 @@
+import { Tokens20261122 } from './2026-11-22-tokens.ts'
+
+/** The gateway's migrations in order; a new one is a file and a line. Names are never changed once released. */
+export const migrations = [{ name: '2026-11-22-tokens', class: Tokens20261122 }] as const
