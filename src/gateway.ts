@@ -5,14 +5,16 @@ import type { Config } from './config/config.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { createRegistration, type Registration } from './discovery/registration.ts'
 import { createAccessLog } from './door/access-log.ts'
-import { authorize } from './door/authorize.ts'
 import { createBegin } from './door/begin.ts'
+import { createBodyLimit } from './door/body-limit.ts'
+import { createCors } from './door/cors.ts'
 import { createErrorBoundary } from './door/error-boundary.ts'
 import { createIdentifyCaller, forwardedIdentity } from './door/forwarded.ts'
 import { createReadyz } from './door/health.ts'
 import { createOwnPaths } from './door/own-paths.ts'
 import { createPages } from './door/pages.ts'
 import { mountRoutes } from './door/routes.ts'
+import { createSecureReply, createSecurityHeaders } from './door/security-headers.ts'
 import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
@@ -22,6 +24,7 @@ import { createProxy } from './proxy/proxy.ts'
 import { createProxyRoutes } from './proxy/routes.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
 import { createWebSocketRelay } from './proxy/websocket.ts'
+import { createTokens } from './tokens/tokens.ts'
 
 /** A gateway that has been put together; nothing runs until `start`. */
 export interface Gateway {
@@ -72,9 +75,13 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
   })
   addressBook.subscribe(routes.update)
   const identify = createIdentifyCaller(config.trustedProxies)
+  const tokens = createTokens({ config, log })
+  const { headers } = config.tokens
+  const reservedHeaders = new Set(Object.values(headers).map((name) => name.toLowerCase()))
   const relay = createWebSocketRelay({
     outliers,
     renew: routes.renew,
+    reservedHeaders,
     idleTimeoutMs: config.timeouts.webSocketIdleMs,
   })
 
@@ -87,23 +94,38 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     log,
   })
 
+  const { corsOrigins, bodyLimit: bodyLimitBytes } = config.protection
+  const cors = corsOrigins.length === 0 ? undefined : createCors({ origins: corsOrigins })
+  const bodyLimit = bodyLimitBytes === undefined ? undefined : createBodyLimit({ bytes: bodyLimitBytes })
+  const secureReply = createSecureReply({ publicUrl: config.publicUrl })
+
   const app = new Koa<DoorState>()
   mountRoutes(app, {
     begin: createBegin({ identify }),
     accessLog: createAccessLog(log),
-    errorBoundary: createErrorBoundary({ log, draining: () => draining }),
+    errorBoundary: createErrorBoundary({ log, secureReply, draining: () => draining }),
+    cors: cors?.middleware,
     ownPaths,
     readyz: createReadyz({
       discovered: addressBook.ready,
       sources: addressBook.sources,
       stopping: () => stopping,
     }),
+    securityHeaders: createSecurityHeaders(secureReply),
     pages: pages.middleware,
+    bodyLimit: bodyLimit?.middleware,
     proxy: createProxy({
       routes,
-      context: { outliers, idleTimeoutMs: config.timeouts.idleMs, draining: () => draining },
+      context: {
+        outliers,
+        idleTimeoutMs: config.timeouts.idleMs,
+        reservedHeaders,
+        bodyLimit: bodyLimitBytes,
+        amendReply: cors?.amendReply,
+        draining: () => draining,
+      },
       identify: (state) => forwardedIdentity(state.caller, state.requestId),
-      authorize,
+      guard: tokens.guard,
     }),
   })
   // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
@@ -111,12 +133,13 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
 
   const server = createDoorServer({
     onRequest: app.callback(),
+    welcomesBody: bodyLimit?.welcomes,
     onWebSocket: createWebSocketDoor({
       ownPaths,
       routes,
       relay,
       identify,
-      authorize,
+      guard: tokens.guard,
       access: log.access,
       log,
     }),

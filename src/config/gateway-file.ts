@@ -137,7 +137,8 @@ function pathsClaimedTwice(root: YamlNode | undefined, services: GatewayFile['se
     const node = nodeAt(root!, ['services', service])
     // Where nothing is said the path is /api/<service>; a discovered service may still say otherwise itself.
     const paths = path ?? (enable === true ? [`/api/${service}`] : [])
-    for (const [index, claimed] of paths.entries()) {
+    for (const [index, entry] of paths.entries()) {
+      const claimed = typeof entry === 'string' ? entry : entry.prefix
       const place = nodeAt(node, path ? ['path', index] : []).place
       const first = claims.get(claimed)
       if (first === undefined) {

@@ -50,10 +50,6 @@ const wholeNumber = (least: number, most: number) => {
     .pipe(z.int(message).min(least, message).max(most, message))
 }
 
-const paths = z
-  .union([pathPrefix, z.array(pathPrefix).min(1)], 'expected a path such as /api/users, or a list of them')
-  .transform((value) => (typeof value === 'string' ? [value] : value))
-
 /** RFC 6749, appendix A.4: scope-token. */
 const scopeToken = z
   .string('expected a scope such as users:read')
@@ -69,6 +65,44 @@ const scopes = z.union(
   ],
   scopeMessage,
 )
+
+const authModes = z.enum(['none', 'optional', 'required'], 'expected none, optional or required')
+
+/** A prefix with a word of its own on who may pass. */
+export interface GuardedPath {
+  readonly prefix: string
+  readonly auth?: 'none' | 'optional' | 'required' | undefined
+  readonly scope?: readonly string[] | undefined
+}
+
+const pathMessage =
+  'expected a path such as /api/users, which may go on as in "/api/user/me; auth=required; scope=profile"'
+
+/**
+ * `/api/users`, or with a word of its own on who may pass: `/api/user/me; auth=required; scope=profile`. One text
+ * for both, since a tag has no place for anything else.
+ */
+const path = z.string(pathMessage).transform((text, context): string | GuardedPath => {
+  const [prefix = '', ...parameters] = text.split(';').map((part) => part.trim())
+  const checked = pathPrefix.safeParse(prefix)
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  }
+  if (!checked.success) return refuse(checked.error.issues[0]!.message)
+  if (parameters.length === 0) return prefix
+  const words = parameters.map((parameter) => /^(auth|scope)\s*=\s*(.+)$/.exec(parameter))
+  const names = words.map((word) => word?.[1])
+  if (names.includes(undefined) || new Set(names).size < names.length) return refuse(pathMessage)
+  const wordsByName = Object.fromEntries(words.map((word) => [word![1], word![2]]))
+  const guard = z.strictObject({ auth: authModes, scope: scopes }).partial().safeParse(wordsByName)
+  if (!guard.success) return refuse(`${pathMessage}; ${guard.error.issues[0]!.message}`)
+  return { prefix, ...guard.data }
+})
+
+const paths = z
+  .union([path, z.array(path).min(1)], 'expected a path such as /api/users, or a list of them')
+  .transform((value) => (Array.isArray(value) ? value : [value]))
 
 const documentMessage = 'expected a path such as /openapi.json, or false for none'
 const portMessage = 'expected a port number from 1 to 65535, or the name of a port'
@@ -86,9 +120,7 @@ export const descriptionSchema = z
     strip: z
       .union([pathPrefix, z.literal('')], 'expected a path such as /api, or "" to strip nothing')
       .describe('what is cut from the front of the path before forwarding'),
-    auth: z
-      .enum(['none', 'optional', 'required'], 'expected none, optional or required')
-      .describe('who may pass'),
+    auth: authModes.describe('who may pass'),
     scope: scopes.describe('scopes the token must carry'),
     timeout: timeout.describe('whole-request deadline, in milliseconds once parsed'),
     retries: wholeNumber(0, 10).describe('further attempts, only where safe'),

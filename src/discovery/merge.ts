@@ -1,4 +1,4 @@
-import type { Description } from './description.ts'
+import type { Description, GuardedPath } from './description.ts'
 import type { Service } from './source.ts'
 import type { Route, Table } from './table.ts'
 
@@ -90,9 +90,10 @@ function settle(
 
 function routesOf(service: Service, description: Description, problems: string[]): Route[] {
   const defaultPath = `/api/${service.name}`
-  const prefixes = description.path ?? [defaultPath]
+  const paths = description.path ?? [defaultPath]
   const wanted = description.strip ?? (description.path === undefined ? defaultPath : '')
-  return prefixes.map((prefix) => {
+  return paths.map((path) => {
+    const { prefix, auth, scope }: GuardedPath = typeof path === 'string' ? { prefix: path } : path
     const strippable = wanted === '' || prefix === wanted || prefix.startsWith(`${wanted}/`)
     if (!strippable) {
       problems.push(
@@ -103,8 +104,8 @@ function routesOf(service: Service, description: Description, problems: string[]
       prefix,
       service: service.name,
       strip: strippable ? wanted : '',
-      auth: description.auth ?? 'required',
-      scopes: description.scope ?? [],
+      auth: auth ?? description.auth ?? 'required',
+      scopes: scope ?? description.scope ?? [],
       timeoutMs: description.timeout,
       retries: description.retries ?? 1,
       openapi: description.openapi ?? '/openapi.json',

@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
+import { anonymous } from '../proxy/headers.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
+import type { Guard } from '../tokens/guard.ts'
 import { asGatewayError } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import { checkHost } from './host.ts'
@@ -17,7 +19,7 @@ export interface WebSocketDoorOptions {
   readonly routes: ProxyRoutes
   readonly relay: WebSocketRelay
   readonly identify: IdentifyCaller
-  readonly authorize: (route: ProxyRoute) => void
+  readonly guard: Guard
   readonly access: (entry: AccessEntry) => void
   readonly log: Log
 }
@@ -27,7 +29,7 @@ export interface WebSocketDoorOptions {
  * sees: the same steps as in routes.ts, in the same order.
  */
 export function createWebSocketDoor(options: WebSocketDoorOptions) {
-  const { ownPaths, routes, relay, identify, authorize, access, log } = options
+  const { ownPaths, routes, relay, identify, guard, access, log } = options
   return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     const startedAt = performance.now()
     const id = requestId(incoming.rawHeaders)
@@ -49,6 +51,16 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
         errorCode: failure?.code,
       })
     const refuse = (error: GatewayError) => writeProblem(socket, error, id)
+    function turnAway(thrown: unknown): void {
+      const error = asGatewayError(thrown, id, log)
+      socket.on('error', () => {})
+      refuse(error)
+      done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
+    }
+    function enter(to: ProxyRoute, user: readonly string[] = anonymous): void {
+      const identity = forwardedIdentity(caller, id)
+      relay.relay({ incoming, socket, head, route: to, identity, user, refuse, done })
+    }
     try {
       const checked = checkTarget(incoming.url ?? '/')
       incoming.url = checked.target
@@ -58,15 +70,25 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       // The gateway has no WebSocket of its own, and what is its own is no service's.
       route = ownPaths.includes(path) ? undefined : routes.find(path)
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
-      authorize(route)
+      const found = route
+      const verdict = guard(route, incoming.rawHeaders)
+      if (!(verdict instanceof Promise)) {
+        enter(found, verdict?.headers)
+        return
+      }
+      // While the token is verified nobody else listens to the socket, and an error without a listener is fatal.
+      const onError = () => {}
+      socket.on('error', onError)
+      verdict
+        .then((pass) => {
+          socket.off('error', onError)
+          if (socket.destroyed) throw new GatewayError('client_closed_request')
+          enter(found, pass?.headers)
+        })
+        .catch(turnAway)
     } catch (thrown) {
-      const error = asGatewayError(thrown, id, log)
-      socket.on('error', () => {})
-      refuse(error)
-      done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
-      return
+      turnAway(thrown)
     }
-    relay.relay({ incoming, socket, head, route, identity: forwardedIdentity(caller, id), refuse, done })
   }
 }
 

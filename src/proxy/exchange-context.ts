@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { OutlierDetection } from './outlier.ts'
 import type { ProxyRoute } from './routes.ts'
 
@@ -8,6 +9,12 @@ export interface ExchangeContext {
   readonly idleTimeoutMs: number
   /** True from the moment the gateway drains: replies then say `Connection: close`. */
   readonly draining: () => boolean
+  /** Lower-case names that only the gateway may speak under, besides those that headers.ts knows. */
+  readonly reservedHeaders: ReadonlySet<string>
+  /** The most bytes of a request's body; undefined for no limit. */
+  readonly bodyLimit?: number | undefined
+  /** What the door changes in the head of a house's reply, a flat list of names and values, before it is written. */
+  readonly amendReply?: ((head: string[], outgoing: ServerResponse) => void) | undefined
   /** The route as the table has it now, for a further attempt. */
   readonly renew: (route: ProxyRoute) => ProxyRoute
 }

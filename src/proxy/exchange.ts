@@ -3,8 +3,8 @@ import type { Dispatcher } from 'undici'
 import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import type { ExchangeContext } from './exchange-context.ts'
+import { ExchangeRecord } from './exchange-record.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
-import { KoaProxiesContext } from './koa-proxies-context.ts'
 import { breakOff, endWith, reasonPhrase } from './reply.ts'
 import { mayRetry, noInstance, pickUpstream } from './retry.ts'
 import type { ProxyRoute } from './routes.ts'
@@ -25,18 +25,7 @@ type Phase = 'upload' | 'head' | 'download' | 'delivery' | 'over'
  * It is a class, and undici's dispatch handler itself, because one is made for every request: one allocation,
  * no closures but two.
  */
-export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHandler {
-  // What the access log reads.
-  route: ProxyRoute | undefined
-  upstream: Upstream | undefined
-  attempts = 0
-  /** Attempts whose head was written: those that a house may know of. */
-  sent = 0
-  /** Of those sent: on an instance that the address book no longer knew when the attempt failed. */
-  departed = 0
-  bytesSent = 0
-  failure: GatewayError | undefined
-
+export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandler {
   private readonly context: ExchangeContext
   private readonly incoming: IncomingMessage
   private readonly outgoing: ServerResponse
@@ -67,11 +56,12 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
 
   /** Starts forwarding. Everything after this happens in undici's callbacks. */
   send(route: ProxyRoute): void {
-    const head = requestHeaders(this.incoming.rawHeaders, this.identity)
+    const { rawHeaders } = this.incoming
+    const head = requestHeaders(rawHeaders, this.identity, this.user, this.context.reservedHeaders)
     this.headers = head.headers
     this.outgoing.on('close', () => this.onClientClose())
     if (head.hasBody) {
-      this.upload = uploadOf(this.incoming)
+      this.upload = uploadOf(this.incoming, this.context.bodyLimit)
       this.wait('upload', this.context.idleTimeoutMs)
     } else this.wait('head', route.timeoutMs)
     this.attempt(route)
@@ -137,6 +127,7 @@ export class Exchange extends KoaProxiesContext implements Dispatcher.DispatchHa
         head.push('connection', 'close')
         lingerAfterReply(this.incoming, outgoing)
       } else if (this.context.draining()) head.push('connection', 'close')
+      this.context.amendReply?.(head, outgoing)
       outgoing.writeHead(status, reasonPhrase(statusMessage), head)
     } catch (error) {
       // A status or header that HTTP does not allow: Node refuses to write it, and so do we.

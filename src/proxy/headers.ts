@@ -19,6 +19,9 @@ export interface ForwardedIdentity {
   readonly forwarded: string
 }
 
+/** Nobody in particular is calling. */
+export const anonymous: readonly string[] = []
+
 /**
  * Never forwarded. Hop-by-hop by RFC 9110 §7.6.1 (with Keep-Alive and Proxy-Connection, which predate it);
  * Expect is answered by the door's own server; Host, Content-Length and the forwarding headers are set anew.
@@ -52,8 +55,16 @@ const reservedFamilies = ['x-forwarded-', 'x-user-']
  *
  * A name with an underscore is judged as if it had hyphens: CGI-style servers read both as one, which is how
  * `X_User_Id` would slip past.
+ *
+ * @param user who is calling, as name, value, name, value …
+ * @param reserved further lower-case names that only the gateway may speak under
  */
-export function requestHeaders(rawHeaders: readonly string[], identity: ForwardedIdentity): RequestHead {
+export function requestHeaders(
+  rawHeaders: readonly string[],
+  identity: ForwardedIdentity,
+  user: readonly string[],
+  reserved: ReadonlySet<string>,
+): RequestHead {
   const headers: string[] = []
   let contentLength: string | undefined
   let chunked = false
@@ -70,7 +81,7 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
       else if (lower === 'connection')
         connection = connection === undefined ? value : `${connection},${value}`
       else if (lower === 'via') via += `${value}, `
-    } else if (!plain.startsWith('x-') || !isReserved(plain)) {
+    } else if (!plain.startsWith('x-') || !(isReserved(plain) || reserved.has(plain))) {
       headers.push(name, value)
     }
   }
@@ -91,6 +102,7 @@ export function requestHeaders(rawHeaders: readonly string[], identity: Forwarde
     identity.forwarded,
   )
   if (identity.forwardedHost !== undefined) kept.push('x-forwarded-host', identity.forwardedHost)
+  for (const part of user) kept.push(part)
   return { headers: kept, hasBody }
 }
 

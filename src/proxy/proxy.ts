@@ -2,10 +2,12 @@ import { createRequire } from 'node:module'
 import type { Middleware } from 'koa'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
+import type { Guard } from '../tokens/guard.ts'
+import type { Pass } from '../tokens/verified.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeContext } from './exchange-context.ts'
 import type { ForwardedIdentity } from './headers.ts'
-import { forwardedTarget, type ProxyRoute, type ProxyRoutes } from './routes.ts'
+import { forwardedTarget, type ProxyRoutes } from './routes.ts'
 
 /** As much of koa-proxies as is used; its own types describe http-proxy's options, which are not. */
 type KoaProxies = {
@@ -35,24 +37,20 @@ export interface ProxyOptions {
   readonly context: Omit<ExchangeContext, 'renew'>
   /** Who is calling, as the house will be told; made only for requests that are forwarded. */
   readonly identify: (state: DoorState) => ForwardedIdentity
-  /** Throws unless the caller may pass. */
-  readonly authorize: (route: ProxyRoute) => void
+  /** Whether the caller may pass, and who it is. */
+  readonly guard: Guard
 }
 
 /**
- * The proxy: finds the route, has the caller checked, picks an instance and forwards, all in one go: nothing is
- * awaited before the request is on its way. Paths that no route leads to go on to `next`.
+ * The proxy: finds the route, has the caller checked, picks an instance and forwards. Where no token has to be
+ * verified it is all one go: nothing is awaited before the request is on its way. Paths that no route leads to go
+ * on to `next`.
  */
 export function createProxy(options: ProxyOptions): Middleware<DoorState> {
-  const { routes, identify, authorize } = options
+  const { routes, identify, guard } = options
   const context: ExchangeContext = { ...options.context, renew: routes.renew }
-  const forward = koaProxies(/^/, (_params, exchange) => {
-    const route = routes.find(exchange.path)
-    if (route === undefined) return false
-    exchange.route = route
-    authorize(route)
-    return forwardCall
-  })
+  const forward = koaProxies(/^/, () => forwardCall)
+
   return (ctx, next) => {
     if (ctx.method === 'TRACE') {
       throw new GatewayError('method_not_allowed', {
@@ -60,10 +58,24 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
         headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
       })
     }
-    const exchange = new Exchange(context, ctx.state.path, ctx.req, ctx.res, identify(ctx.state))
-    ctx.state.exchange = exchange
-    // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
-    ctx.respond = false
-    return forward(exchange, next)
+    const { state, req, res } = ctx
+    const route = routes.find(state.path)
+    if (route === undefined) return next()
+    const exchange = new Exchange(context, state.path, req, res, identify(state))
+    exchange.route = route
+    state.exchange = exchange
+    const verdict = guard(route, req.rawHeaders)
+    return verdict instanceof Promise ? verdict.then(enter) : enter(verdict)
+
+    function enter(pass: Pass | undefined): Promise<void> {
+      if (pass !== undefined) exchange.user = pass.headers
+      if (res.destroyed) {
+        exchange.failure = new GatewayError('client_closed_request')
+        throw exchange.failure
+      }
+      // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
+      ctx.respond = false
+      return forward(exchange, next)
+    }
   }
 }

@@ -9,6 +9,8 @@ export interface ProxyRoute {
   readonly prefix: string
   readonly service: string
   readonly auth: Route['auth']
+  /** That the caller's token must carry. */
+  readonly scopes: Route['scopes']
   /** How many characters are cut from the front of the path. */
   readonly cut: number
   readonly timeoutMs: number
@@ -52,6 +54,7 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
         prefix: route.prefix,
         service: route.service,
         auth: route.auth,
+        scopes: route.scopes,
         cut: route.strip.length,
         timeoutMs: route.timeoutMs ?? defaultTimeoutMs,
         retries: route.retries,

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts'
+import { type ErrorCode, GatewayError } from '../errors.ts'
 
 /** What became of the request, as far as the connection tells. */
 export interface UpstreamFailure {
@@ -34,6 +34,8 @@ const byCode: Readonly<Record<string, ErrorCode>> = {
  * @param answered whether the reply's head has come
  */
 export function classifyFailure(error: unknown, started: boolean, answered = false): UpstreamFailure {
+  // The request's body turned out too large: our own word for it, and nobody's fault but the caller's.
+  if (error instanceof GatewayError) return { code: error.code, neverSent: false, blamesInstance: false }
   const found = codeOf(error)
   if (!started) {
     // Node lets more through than undici will write: a target with a tab in it, for one.

@@ -29,6 +29,8 @@ interface WebSocketRequest {
   readonly head: Buffer
   readonly route: ProxyRoute
   readonly identity: ForwardedIdentity
+  /** Who is calling, as the house will be told: name, value, name, value … */
+  readonly user: readonly string[]
   /** Answers with a problem on the bare socket. */
   readonly refuse: (error: GatewayError) => void
   readonly done: (outcome: WebSocketOutcome) => void
@@ -47,6 +49,8 @@ export interface WebSocketOptions {
   readonly outliers: OutlierDetection
   /** The route as the table has it now, for a further attempt. */
   readonly renew: (route: ProxyRoute) => ProxyRoute
+  /** Lower-case names that only the gateway may speak under, besides those that headers.ts knows. */
+  readonly reservedHeaders: ReadonlySet<string>
   /** An open WebSocket on which nothing moves either way is closed after this. */
   readonly idleTimeoutMs: number
 }
@@ -59,7 +63,8 @@ const halfClosedMs = 5000
  * long as nothing was answered; after the 101 the two connections are joined byte by byte, so that frames and
  * extensions are the business of the two ends.
  */
-export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSocketOptions): WebSocketRelay {
+export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay {
+  const { outliers, renew, idleTimeoutMs, reservedHeaders } = options
   const open = new Set<() => void>()
   let closing = false
 
@@ -138,7 +143,7 @@ export function createWebSocketRelay({ outliers, renew, idleTimeoutMs }: WebSock
       tried.push(next)
       next.inFlight += 1
       counted = true
-      const { headers } = requestHeaders(incoming.rawHeaders, identity)
+      const { headers } = requestHeaders(incoming.rawHeaders, identity, request.user, reservedHeaders)
       next.pool.dispatch(
         {
           path: forwardedTarget(incoming.url ?? '/', route.cut),

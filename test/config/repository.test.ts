@@ -40,7 +40,12 @@ test('the gateway.yaml of the repository describes the example service', (t) => 
   const env = { GATEWAY_CONFIG: join(root, 'gateway.yaml') }
   const { services } = loadConfig({ env, cwd: import.meta.dirname, sources: discoverySources })
   t.deepEqual(Object.fromEntries(services), {
-    auth: { enable: true, path: ['/api/users', '/api/user'], strip: '/api', auth: 'none' },
+    auth: {
+      enable: true,
+      path: ['/api/users', '/api/user', { prefix: '/api/user/me', auth: 'required' }],
+      strip: '/api',
+      auth: 'none',
+    },
   })
 })
 

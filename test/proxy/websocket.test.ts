@@ -620,7 +620,12 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
   })
   const route = routes.find('/')!
   const [upstream] = route.group.all
-  const relay = createWebSocketRelay({ outliers, renew: routes.renew, idleTimeoutMs: 10_000 })
+  const relay = createWebSocketRelay({
+    outliers,
+    renew: routes.renew,
+    idleTimeoutMs: 10_000,
+    reservedHeaders: new Set(),
+  })
   t.teardown(() => relay.closeAll())
   const door = await httpUpstream(t, () => {})
   door.server.on('upgrade', (incoming, socket, head) => {
@@ -631,7 +636,8 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
       forwardedProto: 'http',
       forwarded: 'for=127.0.0.1',
     } as const
-    relay.relay({ incoming, socket, head, route, identity, refuse: () => socket.destroy(), done: () => {} })
+    const refuse = () => socket.destroy()
+    relay.relay({ incoming, socket, head, route, identity, user: [], refuse, done: () => {} })
   })
   const clients = await Promise.all([1, 2, 3].map(() => openWebSocket(t, door.origin)))
   t.is(upstream?.inFlight, 3)

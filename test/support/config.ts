@@ -23,14 +23,14 @@ export function configFolder(t: ExecutionContext, { yaml, dotEnv }: ConfigFiles 
 
 type Given = ConfigFiles & Partial<LoadInput>
 
-/** Loads from a folder with just these files; the machine's own environment plays no part. */
+/** Loads from a folder with just these files, without a database; the machine's own environment plays no part. */
 export function load(t: ExecutionContext, given: Given = {}): Config {
-  const { yaml, dotEnv, ...input } = given
+  const { yaml, dotEnv, env = {}, ...input } = given
   const cwd = configFolder(t, {
     ...(yaml !== undefined && { yaml }),
     ...(dotEnv !== undefined && { dotEnv }),
   })
-  return loadConfig({ env: {}, cwd, sources: discoverySources, ...input })
+  return loadConfig({ env: { DATABASE_URL: 'none', ...env }, cwd, sources: discoverySources, ...input })
 }
 
 /** The error that loading these must end in. */

@@ -25,7 +25,14 @@ export async function startGatewayProcess(
   t.teardown(() => rm(cwd, { recursive: true, force: true }))
   const services = { house: { urls: [origin], auth: 'none', openapi: false } }
   await writeFile(join(cwd, 'gateway.yaml'), JSON.stringify({ services }))
-  const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', ...env }
+  const settings = {
+    NODE_ENV: 'test',
+
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DRAIN_DELAY: '0s',
+    ...env,
+  }
   const process = startProcess(t, 'src/main.ts', settings, { cwd, nodeOptions })
   const [, port] = await process.printed(/listens on http:\/\/[\w.]+:(\d+)/)
   return {

@@ -40,7 +40,15 @@ export async function startGateway(
   const { file = {}, env = {} } = options
   await writeFile(join(cwd, 'gateway.yaml'), typeof file === 'string' ? file : JSON.stringify(file))
   const loaded = loadConfig({
-    env: { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', DRAIN_TIMEOUT: '2s', ...env },
+    env: {
+      NODE_ENV: 'test',
+      DATABASE_URL: 'none',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      DRAIN_DELAY: '0s',
+      DRAIN_TIMEOUT: '2s',
+      ...env,
+    },
     cwd,
     sources: discoverySources,
   })

@@ -33,7 +33,7 @@ export function startProcess(
 ): TestProcess {
   const child = spawn(process.execPath, [...nodeOptions, resolve(program)], {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, DATABASE_URL: 'none', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''

@@ -1,0 +1,158 @@
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
+import { GatewayError } from '../errors.ts'
+import type { Identity } from './identity.ts'
+import type { TrustedIssuer } from './issuers.ts'
+import type { KeyRing } from './keys.ts'
+
+/** A token that was verified, and what it says. */
+export interface VerifiedToken {
+  readonly identity: Identity
+  readonly claims: JWTPayload
+}
+
+export interface Verifier {
+  /**
+   * Checks a token as the door does: by signature, type, issuer, audience and times (RFC 9068 §4, RFC 8725).
+   * Whether it was revoked is not asked here.
+   * @throws GatewayError `invalid_token`; `token_state_unknown` where the keys for it cannot be had now
+   */
+  verify(token: string): Promise<VerifiedToken>
+  /** The same for a token of the gateway's own, whatever audience it is for. */
+  verifyOwn(token: string): Promise<VerifiedToken>
+}
+
+export interface VerifierOptions {
+  /** The gateway's own; undefined where it has no database and issues no tokens. */
+  readonly keys: Pick<KeyRing, 'find' | 'active'> | undefined
+  readonly issuer: string
+  readonly audience: string
+  readonly trusted: readonly TrustedIssuer[]
+}
+
+/** Longer ones are no token of anybody's that fits into a header beside others. */
+const longestToken = 8192
+const shape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
+
+/** What other issuers may sign with: asymmetric all. */
+const algorithms = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'EdDSA',
+  'Ed25519',
+]
+/** For the clocks of others (their `nbf`); the gateway's own tokens have none and are judged to the second. */
+const clockToleranceSeconds = 30
+
+/** Checks tokens with jose. Nothing that a token's header points to (`jku`, `x5u`, `jwk`) is ever looked at. */
+export function createVerifier({ keys, issuer, audience, trusted }: VerifierOptions): Verifier {
+  const byIssuer = new Map(trusted.map((one) => [one.issuer, one]))
+
+  async function own(token: string, forAudience: string | undefined): Promise<VerifiedToken> {
+    const { kid } = decodeProtectedHeader(token)
+    const key = kid === undefined ? undefined : keys?.find(kid)
+    if (key === undefined) {
+      if (keys !== undefined && keys.active() === undefined) throw unknownForNow()
+      throw new Error('no such key')
+    }
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: ['ES256'],
+      issuer,
+      ...(forAudience !== undefined && { audience: forAudience }),
+      typ: 'at+jwt',
+      requiredClaims: ['aud', 'exp', 'iat', 'jti', 'sub', 'client_id', 'sid'],
+    })
+    return { identity: identityOf(payload), claims: payload }
+  }
+
+  async function foreign(token: string, from: TrustedIssuer): Promise<VerifiedToken> {
+    const { payload, protectedHeader } = await jwtVerify(token, from.key, {
+      algorithms,
+      issuer: from.issuer,
+      audience: from.audience,
+      requiredClaims: ['exp', 'sub'],
+      clockTolerance: clockToleranceSeconds,
+    })
+    // Few others say at+jwt; but what says that it is something else (logout+jwt, dpop+jwt) is no access token.
+    const typ = protectedHeader.typ?.toLowerCase().replace(/^application\//, '')
+    if (typ !== undefined && typ !== 'at+jwt' && typ !== 'jwt') throw new Error('of another type')
+    return { identity: identityOf(payload), claims: payload }
+  }
+
+  async function checked(token: string, check: () => Promise<VerifiedToken>): Promise<VerifiedToken> {
+    if (token.length > longestToken || !shape.test(token)) throw invalid('It is not a JWT.')
+    try {
+      return await check()
+    } catch (error) {
+      if (error instanceof GatewayError) throw error
+      throw invalid(isExpired(error) ? 'It has expired.' : undefined)
+    }
+  }
+
+  return {
+    verify: (token) =>
+      checked(token, () => {
+        const { iss } = decodeJwt(token)
+        const from = iss === undefined ? undefined : byIssuer.get(iss)
+        return from === undefined ? own(token, audience) : foreign(token, from)
+      }),
+    verifyOwn: (token) => checked(token, () => own(token, undefined)),
+  }
+}
+
+/** RFC 6750 §3.1. */
+function invalid(reason?: string): GatewayError {
+  return invalidToken(`The access token is not valid.${reason === undefined ? '' : ` ${reason}`}`)
+}
+
+/** A token that is not accepted, with the challenge that belongs to it; the detail goes into both. */
+export function invalidToken(detail: string): GatewayError {
+  return new GatewayError('invalid_token', {
+    detail,
+    headers: { 'WWW-Authenticate': `Bearer error="invalid_token", error_description="${detail}"` },
+  })
+}
+
+function unknownForNow(): GatewayError {
+  return new GatewayError('token_state_unknown', {
+    detail: 'The signing keys have not been read yet.',
+    headers: { 'Retry-After': '1' },
+  })
+}
+
+const isExpired = (error: unknown) => (error as { code?: unknown }).code === 'ERR_JWT_EXPIRED'
+
+/** RFC 9068 §2.2.3; some issuers give scopes as a list, some under `scp`. */
+function identityOf(payload: JWTPayload): Identity {
+  const { sub, iss, exp, jti, sid, client_id: clientId, azp } = payload
+  if (typeof sub !== 'string' || !isHeaderValue(sub)) throw new Error('a subject that cannot be passed on')
+  const scope = scopeOf(payload.scope ?? payload.scp)
+  return {
+    subject: sub,
+    issuer: iss!,
+    clientId: textOf(clientId) ?? textOf(azp),
+    scopes: new Set(scope.split(' ').filter(Boolean)),
+    scope,
+    tokenId: jti,
+    sessionId: textOf(sid),
+    expiresAt: exp!,
+  }
+}
+
+function scopeOf(scope: unknown): string {
+  const text = Array.isArray(scope) ? scope.join(' ') : (textOf(scope) ?? '')
+  if (text !== '' && !isHeaderValue(text)) throw new Error('a scope that cannot be passed on')
+  return text
+}
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+/** Visible ASCII, with spaces only inside: what a header carries unchanged. */
+const isHeaderValue = (text: string) =>
+  text.length <= 1024 && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)
