@@ -43,7 +43,7 @@ export function createLoad(connections: number, core: number | undefined): Load 
     return {
       name: `wrk ${programVersion('wrk', ['-v'], /wrk (?:debian\/)?([\d.]+)/)}`,
       pace,
-      saturate: async (port, { method, path, body }, seconds) => {
+      saturate: async (port, { method, path, body, tokens }, seconds) => {
         const url = `http://127.0.0.1:${port}${path}`
         const how = [
           '-t1',
@@ -55,8 +55,9 @@ export function createLoad(connections: number, core: number | undefined): Load 
           url,
           '--',
           method,
+          String(body.length),
         ]
-        const lines = await run('wrk', body ? [...how, String(body.length)] : how)
+        const lines = await run('wrk', tokens === undefined ? how : [...how, tokens])
         const result = JSON.parse(lines.trim().split('\n').at(-1) ?? '') as Record<string, number>
         const { requests = 0, durationUs = 0, status = 0, socket = 0 } = result
         return { requests, seconds: durationUs / 1e6, errors: status + socket }

@@ -5,12 +5,16 @@ export interface Scenario {
   readonly path: string
   /** Sent with Content-Length; empty for none. */
   readonly body: string
+  /** A file of tokens, one a line, that the requests bear in turn; for wrk only. */
+  readonly tokens?: string
   /** Why the reply is wrong, or undefined. */
   readonly fault: (replyBody: string) => string | undefined
 }
 
 /** Every relay serves the origin under this prefix. */
 export const PREFIX = '/api/bench'
+/** The gateway serves it under this one as well, to callers with a token. */
+export const GUARDED_PREFIX = '/api/guarded'
 
 const POST_BYTES = 1024
 
@@ -41,7 +45,7 @@ export const scenarios: readonly Scenario[] = [
   },
 ]
 
-function expectBytes(body: string, bytes: number): string | undefined {
+export function expectBytes(body: string, bytes: number): string | undefined {
   const { message } = JSON.parse(body) as { message?: string }
   if (body.length === bytes && message && /^x+$/.test(message)) return undefined
   return `expected the origin's ${bytes} bytes, got ${body.length}`

@@ -8,6 +8,7 @@ const table = {
   ambiguous_path: [400, 'Ambiguous path'],
   invalid_request: [400, 'Invalid request'],
   invalid_grant: [400, 'Invalid grant'],
+  invalid_scope: [400, 'Invalid scope'],
   authentication_required: [401, 'Authentication required'],
   invalid_token: [401, 'Invalid token'],
   invalid_client: [401, 'Invalid client'],

@@ -3,7 +3,8 @@ import Koa from 'koa'
 import manifest from '../package.json' with { type: 'json' }
 import type { Config } from './config/config.ts'
 import { createAddressBook } from './discovery/address-book.ts'
-import { createRegistration, type Registration } from './discovery/registration.ts'
+import { registerGateway } from './discovery/register-gateway.ts'
+import type { Registration } from './discovery/registration.ts'
 import { createAccessLog } from './door/access-log.ts'
 import { createBegin } from './door/begin.ts'
 import { createBodyLimit } from './door/body-limit.ts'
@@ -19,6 +20,8 @@ import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
+import type { Embedded } from './persistence/embedded.ts'
+import type { EncryptionKey } from './persistence/sealer.ts'
 import { createOutlierDetection } from './proxy/outlier.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createProxyRoutes } from './proxy/routes.ts'
@@ -26,31 +29,38 @@ import { createUpstreams } from './proxy/upstreams.ts'
 import { createWebSocketRelay } from './proxy/websocket.ts'
 import { createTokens } from './tokens/tokens.ts'
 
+/** How long a start waits for the embedded database, which takes 3 s the first time. */
+const embeddedStartMs = 15_000
+
 /** A gateway that has been put together; nothing runs until `start`. */
 export interface Gateway {
   /** Starts discovery and takes connections. Rejects where the address cannot be listened on. */
   start(): Promise<{ readonly host: string; readonly port: number }>
   /** Drains and stops: see `stop` below. Resolves when nothing is left running; never rejects. */
   stop(): Promise<void>
-  /** Resolves once every discovery source has spoken. */
+  /** Whether every discovery source has spoken, and tokens can be issued and judged. */
   readonly ready: () => boolean
 }
 
-/** What a test may put in place of the real thing. */
-export interface GatewayOverrides {
+/** What cannot be read from the configuration, and what a test may put in place of the real thing. */
+export interface GatewayParts {
+  /** What secrets are stored under (persistence/encryption-keys.ts); needed where there is a database. */
+  readonly encryptionKeys?: readonly EncryptionKey[]
+  /** An embedded database that the process has open already; it stays open. */
+  readonly embedded?: Embedded | undefined
   readonly log?: GatewayLog
   readonly random?: () => number
 }
 
 /** The composition root: every part is made here, once, and handed what it needs. */
-export function createGateway(config: Config, overrides: GatewayOverrides = {}): Gateway {
+export function createGateway(config: Config, parts: GatewayParts = {}): Gateway {
   const log =
-    overrides.log ??
+    parts.log ??
     createLog({
       level: config.logLevel,
       format: config.environment === 'production' ? 'json' : 'people',
     })
-  const { random = Math.random } = overrides
+  const { random = Math.random, encryptionKeys = [], embedded } = parts
   let stopping = false
   let draining = false
 
@@ -75,9 +85,8 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
   })
   addressBook.subscribe(routes.update)
   const identify = createIdentifyCaller(config.trustedProxies)
-  const tokens = createTokens({ config, log })
-  const { headers } = config.tokens
-  const reservedHeaders = new Set(Object.values(headers).map((name) => name.toLowerCase()))
+  const tokens = createTokens({ config, encryptionKeys, embedded, log })
+  const reservedHeaders = new Set(Object.values(config.tokens.headers).map((name) => name.toLowerCase()))
   const relay = createWebSocketRelay({
     outliers,
     renew: routes.renew,
@@ -90,6 +99,8 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     publicUrl: config.publicUrl,
     table: addressBook,
     version: manifest.version,
+    tokens: config.database.kind !== 'none',
+    dummies: config.tokens.dummies,
     isOwn: ownPaths.includes,
     log,
   })
@@ -109,9 +120,11 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     readyz: createReadyz({
       discovered: addressBook.ready,
       sources: addressBook.sources,
+      tokens,
       stopping: () => stopping,
     }),
     securityHeaders: createSecurityHeaders(secureReply),
+    tokens: tokens.middleware,
     pages: pages.middleware,
     bodyLimit: bodyLimit?.middleware,
     proxy: createProxy({
@@ -166,6 +179,7 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     await server.close(timeout)
     await pages.stop()
     await addressBook.stop()
+    await tokens.stop()
     outliers.stop()
     await upstreams.destroy()
     log.flush()
@@ -177,13 +191,19 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
     async start() {
       addressBook.start()
       pages.start()
+      const tokensStarted = tokens.start()
       try {
+        // It is here or nowhere. A server is waited for with the doors open: live, but not ready.
+        if (config.database.kind === 'embedded') {
+          await Promise.race([tokensStarted, delay(embeddedStartMs, undefined, { ref: false })])
+        }
         const { address, port } = await server.listen(config.port, config.host)
-        registration = register(config, port, log, addressBook.ready)
+        registration = registerGateway(config, port, log, addressBook.ready)
         return { host: address, port }
       } catch (error) {
         await pages.stop()
         await addressBook.stop()
+        await tokens.stop()
         throw error
       }
     },
@@ -191,31 +211,6 @@ export function createGateway(config: Config, overrides: GatewayOverrides = {}):
       stopped ??= shutDown()
       return stopped
     },
-    ready: addressBook.ready,
+    ready: () => addressBook.ready() && tokens.ready(),
   }
-}
-
-/** Has the gateway listed in Consul, where it is told to be, as a service that others may look up. */
-function register(
-  config: Config,
-  port: number,
-  log: GatewayLog,
-  ready: () => boolean,
-): Registration | undefined {
-  if (config.registration === undefined) return undefined
-  const { consul, serviceName, advertiseHost } = config.registration
-  const registration = createRegistration({
-    consul,
-    service: {
-      name: serviceName,
-      id: `${serviceName}-${advertiseHost}-${port}`,
-      host: advertiseHost,
-      port,
-      check: { path: '/readyz' },
-    },
-    log,
-    ready,
-  })
-  void registration.start()
-  return registration
 }

@@ -5,10 +5,23 @@ import type { Environment } from './discovery/source.ts'
 import { discoverySources } from './discovery/sources/index.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
+import type { Embedded } from './persistence/embedded.ts'
+import { readEncryptionKeys } from './persistence/encryption-keys.ts'
+import type { EncryptionKey } from './persistence/sealer.ts'
 
 /** A start that failed for a reason the operator can mend; the message says which, and nothing else is shown. */
 class StartError extends Error {
   override name = 'StartError'
+}
+
+export interface StartOptions {
+  /** The embedded database, where others of this process use it too; whoever opened it closes it. */
+  readonly embedded?: Embedded
+}
+
+export interface StartedGateway extends Gateway {
+  /** Where its own endpoints are, with ROUTE_PREFIX. */
+  readonly url: string
 }
 
 /**
@@ -16,17 +29,23 @@ class StartError extends Error {
  *
  * @throws StartError where the configuration is at fault or the address cannot be listened on
  */
-export async function startGateway(env: Environment, cwd: string): Promise<Gateway> {
+export async function startGateway(
+  env: Environment,
+  cwd: string,
+  options: StartOptions = {},
+): Promise<StartedGateway> {
   const config = readConfig(env, cwd)
+  const encryptionKeys = await readKeys(config)
   const log = createLog({
     level: config.logLevel,
     format: config.environment === 'production' ? 'json' : 'people',
   })
-  const gateway = createGateway(config, { log })
+  const gateway = createGateway(config, { log, encryptionKeys, ...options })
   try {
     const { port } = await gateway.start()
-    announce(config, port, log)
-    return gateway
+    const url = urlOf(config, port)
+    announce(config, url, log)
+    return { ...gateway, url: `${url}${config.routePrefix}` }
   } catch (error) {
     throw new StartError(explainListen(error, config), { cause: error })
   }
@@ -41,9 +60,21 @@ function readConfig(env: Environment, cwd: string): Config {
   }
 }
 
-function announce(config: Config, port: number, log: GatewayLog): void {
+function urlOf(config: Config, port: number): string {
   const host = ['0.0.0.0', '::'].includes(config.host) ? 'localhost' : config.host
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function readKeys({ database }: Config): Promise<readonly EncryptionKey[]> {
+  if (database.kind === 'none') return []
+  try {
+    return await readEncryptionKeys(database.encryptionKeys)
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+function announce(config: Config, url: string, log: GatewayLog): void {
   const sources = config.discovery.sources.map(({ source }) => source.name)
   log.info({ url, environment: config.environment, discovery: sources }, `munjigi listens on ${url}`)
   if (config.environment === 'production') return

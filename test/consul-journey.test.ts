@@ -109,6 +109,7 @@ async function startHouse(t: ExecutionContext, consul: TestConsul): Promise<Test
     AUTH_PORT: '0',
     AUTH_HOST: '127.0.0.1',
     CONSUL_HTTP_ADDR: consul.address,
+    DATABASE_URL: 'none',
   })
   await house.printed(/listening on/)
   return house

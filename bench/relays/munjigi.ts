@@ -1,10 +1,25 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { PREFIX } from '../scenarios.ts'
+import { GUARDED_PREFIX, PREFIX } from '../scenarios.ts'
 import type { Relay } from './relay.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+/** The client that has tokens minted for the bench. */
+export const client = { id: 'bench', secret: randomBytes(32).toString('base64url') }
+
+const yaml = `services:
+  bench:
+    path: ${PREFIX}
+    strip: ${PREFIX}
+    auth: none
+  guarded:
+    path: ${GUARDED_PREFIX}
+    strip: ${GUARDED_PREFIX}
+    auth: required
+`
 
 /** The gateway as a user runs it in production: through its door, proxy and address book, logging every request. */
 export const munjigi: Relay = {
@@ -17,7 +32,8 @@ export const munjigi: Relay = {
   },
   launch: ({ port, originPort, directory }) => {
     const config = join(directory, 'gateway.yaml')
-    writeFileSync(config, `services:\n  bench:\n    path: ${PREFIX}\n    strip: ${PREFIX}\n    auth: none\n`)
+    writeFileSync(config, yaml)
+    const origin = `http://127.0.0.1:${originPort}`
     return {
       command: process.execPath,
       args: [main],
@@ -28,7 +44,11 @@ export const munjigi: Relay = {
         PUBLIC_URL: `http://127.0.0.1:${port}`,
         GATEWAY_CONFIG: config,
         DATA_DIR: join(directory, 'data'),
-        BENCH_SERVICE_URL: `http://127.0.0.1:${originPort}`,
+        ENCRYPTION_KEYS: `bench:${randomBytes(32).toString('base64')}`,
+        GATEWAY_CLIENTS: `${client.id}:${client.secret}`,
+        TOKEN_RATE_LIMIT: '1000000/1m',
+        BENCH_SERVICE_URL: origin,
+        GUARDED_SERVICE_URL: origin,
         DRAIN_DELAY: '0s',
       },
     }

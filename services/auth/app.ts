@@ -1,19 +1,28 @@
 import Router from '@koa/router'
 import Koa from 'koa'
+import type { Accounts } from './accounts.ts'
+import { jsonBody } from './body.ts'
 import { type Log, requestLine } from './log.ts'
 import { openapiDocument } from './openapi.ts'
 import { problems } from './problem.ts'
 
 export interface AuthServiceOptions {
   readonly log: Log
+  readonly accounts: Pick<Accounts, 'signup' | 'login' | 'me'>
 }
 
-/** The auth service: a Koa app that is not listening yet. It knows nothing of the gateway in front of it. */
-export function createAuthService({ log }: AuthServiceOptions): Koa {
+/** The auth service: a Koa app that is not listening yet. */
+export function createAuthService({ log, accounts }: AuthServiceOptions): Koa {
   const router = new Router({ strict: true, sensitive: true })
+  const body = jsonBody()
   router.get('/users', (ctx) => {
     ctx.body = { message: 'Welcome from AUTH service' }
   })
+  router.post('/user/signup', body, accounts.signup)
+  router.post('/user/login', body, accounts.login)
+  router.get('/user/me', accounts.me)
+  // Whether the process is alive: a database that is away for a moment must not cost the whole service its place
+  // in the address book.
   router.get('/health', (ctx) => {
     ctx.body = { status: 'ok' }
   })

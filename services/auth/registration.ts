@@ -11,18 +11,20 @@ export interface AuthRegistrationOptions {
   readonly log: Log
 }
 
-/** What the service says of its routes: `/api/users` is its `/users`, and everybody may come. */
+/** What the service says of its routes: `/api/users` is its `/users`; only who is calling must be somebody. */
 const tags = [
   'gateway.enable=true',
   'gateway.path=/api/users',
   'gateway.path=/api/user',
+  'gateway.path=/api/user/me; auth=required',
   'gateway.strip=/api',
   'gateway.auth=none',
 ]
 
 /**
- * The registration in Consul, where CONSUL_HTTP_ADDR is set. This is all that the service shares with the
- * gateway. Throws an error that names the variable at fault.
+ * The registration in Consul, where CONSUL_HTTP_ADDR is set. Being an example in the same repository, the service
+ * borrows this, the database and the reading of settings from the gateway's source; as programs they meet over
+ * HTTP only. Throws an error that names the variable at fault.
  */
 export function createAuthRegistration(options: AuthRegistrationOptions): Registration | undefined {
   const { env, address, log } = options

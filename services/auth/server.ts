@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Embedded } from '../../src/persistence/embedded.ts'
+import { createAccounts } from './accounts.ts'
 import { createAuthService } from './app.ts'
 import type { Log } from './log.ts'
 import { createAuthRegistration } from './registration.ts'
@@ -16,14 +18,20 @@ export interface AuthServer {
 export interface StartOptions {
   readonly env: NodeJS.ProcessEnv
   readonly log: Log
+  /** The embedded database, where the gateway runs in the same process and uses it too. */
+  readonly embedded?: Embedded
+  /** Where the gateway came to listen; GATEWAY_URL as long as it is not known. */
+  readonly gatewayUrl?: () => string | undefined
 }
 
 const stopTimeoutMs = 10_000
 
 /** Starts the auth service. Rejects with a one-line error that names the variable to change. */
-export async function startAuthService({ env, log }: StartOptions): Promise<AuthServer> {
+export async function startAuthService(options: StartOptions): Promise<AuthServer> {
+  const { env, log, embedded, gatewayUrl } = options
   const settings = readAuthSettings(env)
-  const answer = createAuthService({ log }).callback()
+  const accounts = createAccounts({ settings, log, embedded, gatewayUrl })
+  const answer = createAuthService({ log, accounts }).callback()
   const inFlight = new Set<ServerResponse>()
   let stopping: Promise<void> | undefined
   const server = createServer((request, response) => {
@@ -34,6 +42,7 @@ export async function startAuthService({ env, log }: StartOptions): Promise<Auth
   })
   await listen(server, settings)
   const registration = await register()
+  accounts.start()
 
   async function register() {
     try {
@@ -57,6 +66,7 @@ export async function startAuthService({ env, log }: StartOptions): Promise<Auth
     const deadline = setTimeout(() => server.closeAllConnections(), stopTimeoutMs)
     await closed
     clearTimeout(deadline)
+    await accounts.stop()
   }
 
   return {

@@ -46,6 +46,15 @@ export function createDocs({ routePrefix }: DocsOptions): Docs {
 
 const noncePlace = '{nonce}'
 
+/** Where Swagger UI lets a button leave the screen of a phone, or lie upon a reply that has few lines. */
+const narrowScreens = `
+    @media (max-width: 640px) {
+      .swagger-ui .opblock .opblock-section-header { flex-wrap: wrap; row-gap: 20px }
+      .swagger-ui .try-out { display: flex; flex-wrap: wrap; gap: 8px }
+      .swagger-ui .try-out .btn { margin: 0 }
+      .swagger-ui .live-responses-table .highlight-code code { display: block; padding-bottom: 40px }
+    }`
+
 /**
  * Lets koa2-swagger-ui render its page once, and makes it one that needs nothing from outside: its template
  * links to Google's fonts. Fails at the start, not in somebody's browser, where a new version of it links
@@ -62,12 +71,15 @@ function renderPage(
     swaggerVersion: assets.version,
     favicon: `${assets.base}/${assets.version}/favicon-32x32.png`,
     hideTopbar: true,
+    customCSS: narrowScreens,
     // Its own path matching is not anchored; the path has been matched exactly by then.
     routePrefix: false,
     swaggerOptions: {
       url: `${routePrefix}/openapi.json`,
       deepLinking: true,
       displayRequestDuration: true,
+      // A token would outlive the page in localStorage, where every service behind this origin can read it.
+      persistAuthorization: false,
       // Otherwise a badge is loaded from validator.swagger.io.
       validatorUrl: null,
     },

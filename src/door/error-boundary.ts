@@ -3,7 +3,8 @@ import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
 import { stackOf } from '../observability/stack.ts'
 import { lingerAfterReply } from './linger.ts'
-import { problemMediaType, toProblem } from './problem.ts'
+import { problemMediaType, toOAuthProblem, toProblem } from './problem.ts'
+import type { SecureReply } from './security-headers.ts'
 import type { DoorState } from './state.ts'
 
 type Context = ParameterizedContext<DoorState>
@@ -14,9 +15,11 @@ type Context = ParameterizedContext<DoorState>
 export function createErrorBoundary({
   log,
   draining,
+  secureReply = () => {},
 }: {
   log: Log
   draining: () => boolean
+  secureReply?: SecureReply
 }): Middleware<DoorState> {
   return async function errorBoundary(ctx, next) {
     try {
@@ -25,7 +28,7 @@ export function createErrorBoundary({
       // koa-proxies rejects with an error of its own making; the exchange knows the real one.
       const error = ctx.state.exchange?.failure ?? asGatewayError(thrown, ctx.state.requestId, log)
       ctx.state.errorCode = error.code
-      reply(ctx, error)
+      reply(ctx, error, secureReply)
     }
     if (ctx.res.headersSent) return
     ctx.set('X-Request-Id', ctx.state.requestId)
@@ -42,7 +45,7 @@ export function asGatewayError(thrown: unknown, requestId: string, log: Log): Ga
 
 const ofTheBody = /^(?:content-.*|etag|last-modified|expires|accept-ranges)$/
 
-function reply(ctx: Context, error: GatewayError): void {
+function reply(ctx: Context, error: GatewayError, secureReply: SecureReply): void {
   if (!ctx.writable) return
   if (ctx.res.headersSent) {
     // Never a clean end of half a reply.
@@ -52,8 +55,11 @@ function reply(ctx: Context, error: GatewayError): void {
   ctx.respond = true
   // What had been said of another body is not true of this one.
   for (const name of ctx.res.getHeaderNames()) if (ofTheBody.test(name)) ctx.remove(name)
+  secureReply(ctx)
   ctx.status = error.status
-  ctx.body = toProblem(error, ctx.state.requestId)
+  ctx.body = ctx.state.oauthErrors
+    ? toOAuthProblem(error, ctx.state.requestId)
+    : toProblem(error, ctx.state.requestId)
   ctx.type = problemMediaType
   ctx.set('Cache-Control', 'no-store')
   ctx.set(error.headers as Record<string, string>)

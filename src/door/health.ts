@@ -1,10 +1,13 @@
 import type { Middleware } from 'koa'
 import type { SourceStatus } from '../discovery/watcher.ts'
+import type { Tokens } from '../tokens/tokens.ts'
 
 export interface HealthOptions {
   /** Every discovery source has spoken at least once. */
   readonly discovered: () => boolean
   readonly sources: () => readonly SourceStatus[]
+  /** Ready once, the database may come and go: what needs none of it goes on. */
+  readonly tokens: Pick<Tokens, 'ready' | 'database'>
   /** The process has been asked to stop. */
   readonly stopping: () => boolean
 }
@@ -16,14 +19,15 @@ export const livez: Middleware = (ctx) => {
 }
 
 /** Ready for traffic: fails from the first moment of a shutdown, and before the first table. */
-export function createReadyz({ discovered, sources, stopping }: HealthOptions): Middleware {
+export function createReadyz({ discovered, sources, tokens, stopping }: HealthOptions): Middleware {
   return (ctx) => {
-    const ready = discovered() && !stopping()
+    const ready = discovered() && tokens.ready() && !stopping()
     ctx.status = ready ? 200 : 503
     ctx.set('Cache-Control', 'no-store')
     ctx.body = {
       status: ready ? 'ready' : stopping() ? 'stopping' : 'starting',
       discovery: Object.fromEntries(sources().map(({ source, state }) => [source, state])),
+      ...(tokens.database && { database: tokens.database() }),
     }
   }
 }

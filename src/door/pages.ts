@@ -12,6 +12,9 @@ export interface PagesOptions extends WelcomeOptions {
   readonly table: TableReader & WelcomeOptions['table']
   /** Whether the gateway itself answers a path. */
   readonly isOwn: (path: string) => boolean
+  /** Whether the gateway has tokens of its own, and dummies: the API document tells of them. */
+  readonly tokens: boolean
+  readonly dummies: boolean
   readonly log: Log
 }
 
@@ -26,9 +29,9 @@ export interface Pages {
 
 /** What the gateway shows of itself, under `ROUTE_PREFIX`. */
 export function createPages(options: PagesOptions): Pages {
-  const { routePrefix, table, version, isOwn, log } = options
+  const { routePrefix, table, isOwn, log } = options
   const collector = createDocumentCollector({ table, log })
-  const own = createGatewayDocument({ routePrefix, version })
+  const own = createGatewayDocument(options)
   const docs = createDocs({ routePrefix })
 
   const router = new Router({ strict: true, sensitive: true })

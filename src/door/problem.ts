@@ -1,4 +1,4 @@
-import type { GatewayError } from '../errors.ts'
+import type { ErrorCode, GatewayError } from '../errors.ts'
 
 /** RFC 9457 problem details: what every error of the gateway looks like. */
 export interface Problem {
@@ -24,4 +24,36 @@ export function toProblem(error: GatewayError, requestId: string): Problem {
     code: error.code,
     request_id: requestId,
   }
+}
+
+/** What an OAuth client looks for in an error reply (RFC 6749 §5.2). */
+export interface OAuthProblem extends Problem {
+  readonly error: string
+  readonly error_description: string
+}
+
+/** The codes that OAuth has a word of its own for; what is not here goes by its status, see below. */
+const oauthErrors: Partial<Record<ErrorCode, string>> = {
+  invalid_request: 'invalid_request', //             RFC 6749 §5.2
+  invalid_client: 'invalid_client',
+  invalid_grant: 'invalid_grant',
+  invalid_scope: 'invalid_scope',
+  invalid_token: 'invalid_token', //                 RFC 6750 §3.1
+  insufficient_scope: 'insufficient_scope',
+  too_many_requests: 'temporarily_unavailable', //   RFC 6749 §4.1.2.1, which registers it for every endpoint
+}
+
+/** The problem document of an error of the token endpoints. */
+export function toOAuthProblem(error: GatewayError, requestId: string): OAuthProblem {
+  return {
+    ...toProblem(error, requestId),
+    error: oauthErrors[error.code] ?? oauthErrorOfStatus(error.status),
+    // RFC 6749 §5.2: printable ASCII without the quote and the backslash.
+    error_description: (error.detail ?? error.title).replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "'"),
+  }
+}
+
+function oauthErrorOfStatus(status: number): string {
+  if (status === 503) return 'temporarily_unavailable'
+  return status >= 500 ? 'server_error' : 'invalid_request'
 }

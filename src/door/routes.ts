@@ -11,10 +11,17 @@ export interface Rooms {
   readonly begin: Middleware<DoorState>
   readonly accessLog: Middleware<DoorState>
   readonly errorBoundary: Middleware<DoorState>
+  /** Where there are origins to let in: nobody else pays for it. */
+  readonly cors: Middleware<DoorState> | undefined
   readonly ownPaths: OwnPaths
+  readonly securityHeaders: Middleware<DoorState>
   readonly readyz: Middleware<DoorState>
+  /** `/tokens/*` and `/.well-known/*`. */
+  readonly tokens: Middleware<DoorState>
   /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
   readonly pages: Middleware<DoorState>
+  /** Where there is a limit. */
+  readonly bodyLimit: Middleware<DoorState> | undefined
   readonly proxy: Middleware<DoorState>
 }
 
@@ -23,15 +30,19 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
   app.use(rooms.begin) //                       an id, and who is at the other end
   app.use(rooms.accessLog) //                   one line, once it is answered
   app.use(rooms.errorBoundary) //               every error becomes a problem reply here
+  if (rooms.cors) app.use(rooms.cors) //        preflights, and who may read the reply
   app.use(checkPath) //                         one reading of the path, or 400
   app.use(
     only(rooms.ownPaths.includes, [
+      rooms.securityHeaders,
       at('/livez', livez),
       at('/readyz', rooms.readyz),
+      rooms.tokens, //                          /tokens/*, /.well-known/*
       rooms.pages, //                           /, /docs, /openapi.json
       notFound,
     ]),
   )
+  if (rooms.bodyLimit) app.use(rooms.bodyLimit) // 413 before a house hears of it
   app.use(rooms.proxy) //                       /api/**: route, instance, house
   app.use(notFound)
 }

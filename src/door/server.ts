@@ -19,6 +19,11 @@ export interface DoorServerOptions {
   readonly onWebSocket: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void
   /** What could not even be parsed: already answered, only to be logged. */
   readonly onUnparsable: (error: GatewayError, socket: Duplex, requestId: string) => void
+  /**
+   * Whether a client that asks before it sends a body (`Expect: 100-continue`) is told to go on; everyone is unless
+   * this is given. The request is handled either way.
+   */
+  readonly welcomesBody?: ((request: http.IncomingMessage) => boolean) | undefined
   /** How long a client may take over the head of a request. */
   readonly headersTimeoutMs?: number
 }
@@ -31,7 +36,7 @@ const sweepMs = 100
  * pauses. Idle connections are kept for 65 s, longer than load balancers in front keep theirs.
  */
 export function createDoorServer(options: DoorServerOptions): DoorServer {
-  const { onRequest, onWebSocket, onUnparsable, headersTimeoutMs = 60_000 } = options
+  const { onRequest, onWebSocket, onUnparsable, welcomesBody, headersTimeoutMs = 60_000 } = options
   const server = http.createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -51,6 +56,12 @@ export function createDoorServer(options: DoorServerOptions): DoorServer {
   server.maxHeadersCount = 0
   // An expectation nobody knows may be ignored (RFC 9110 §10.1.1); Node would answer 417 past the door.
   server.on('checkExpectation', onRequest)
+  if (welcomesBody !== undefined) {
+    server.on('checkContinue', (request, response) => {
+      if (welcomesBody(request)) response.writeContinue()
+      onRequest(request, response)
+    })
+  }
   // A connection that could not be taken (no file descriptor left) is lost; the process is not.
   server.on('error', () => {})
 

@@ -11,4 +11,6 @@ export interface DoorState {
   exchange?: Exchange
   /** Of the error that was answered, if any. */
   errorCode?: string
+  /** Whether problem replies carry RFC 6749's members as well: those of the token endpoints do. */
+  oauthErrors?: boolean
 }

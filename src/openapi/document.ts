@@ -1,34 +1,37 @@
 import { z } from 'zod'
-import { type Endpoint, type EndpointResponse, endpoints, problemSchema } from './endpoints.ts'
+import { dummyEndpoint, tokenEndpoints } from '../tokens/openapi.ts'
+import {
+  type Endpoint,
+  type EndpointRequest,
+  type EndpointResponse,
+  endpoints,
+  oauthProblemSchema,
+  problemSchema,
+} from './endpoints.ts'
 import type { Json, JsonObject } from './json.ts'
 
 export interface GatewayDocumentOptions {
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */
   readonly routePrefix: string
   readonly version: string
+  /** Whether it has tokens of its own: not without a database. */
+  readonly tokens: boolean
+  /** Whether `/tokens/dummy` is there: not in production. */
+  readonly dummies: boolean
 }
 
-/** The gateway's own OpenAPI 3.1 document, built from the zod schemas of endpoints.ts. */
-export function createGatewayDocument({ routePrefix, version }: GatewayDocumentOptions): JsonObject {
-  const paths = endpoints.map((endpoint) => {
-    const path = publicPath(endpoint, routePrefix)
-    const responses = endpoint.responses.map(({ status, description, content }) => [
-      String(status),
-      { description, ...(content !== undefined && { content: mediaTypes(content) }) },
-    ])
-    const operation = {
-      tags: ['gateway'],
-      operationId: endpoint.operationId,
-      summary: endpoint.summary,
-      description: endpoint.description,
-      security: [],
-      responses: {
-        ...Object.fromEntries(responses),
-        default: { $ref: '#/components/responses/Problem' },
-      },
-    }
-    return [path, { get: operation }]
-  })
+/** The gateway's own OpenAPI 3.1 document, built from the zod schemas of its endpoints. */
+export function createGatewayDocument(options: GatewayDocumentOptions): JsonObject {
+  const { routePrefix, version, tokens, dummies } = options
+  const shown = [
+    ...endpoints,
+    ...(tokens ? tokenEndpoints : []),
+    ...(tokens && dummies ? [dummyEndpoint] : []),
+  ]
+  const paths = shown.map((endpoint) => [
+    publicPath(endpoint, routePrefix),
+    { [endpoint.method]: operationOf(endpoint) },
+  ])
   return {
     openapi: '3.1.0',
     info: {
@@ -37,21 +40,88 @@ export function createGatewayDocument({ routePrefix, version }: GatewayDocumentO
       description: 'The API gateway and, live, every service behind it that publishes an OpenAPI document.',
     },
     servers: [{ url: '/', description: 'This gateway' }],
-    tags: [{ name: 'gateway', description: "The gateway's own endpoints" }],
+    tags: [
+      { name: 'gateway', description: "The gateway's own endpoints" },
+      ...(tokens ? [{ name: 'tokens', description: 'Who is calling: access and refresh tokens' }] : []),
+    ],
     paths: Object.fromEntries(paths),
     components: {
-      schemas: { Problem: jsonSchema(problemSchema) },
-      responses: {
-        Problem: {
-          description: 'Problem details (RFC 9457)',
-          content: {
-            'application/problem+json': {
-              schema: { $ref: '#/components/schemas/Problem' },
-              example: problemExample,
-            },
-          },
-        },
+      schemas: {
+        Problem: jsonSchema(problemSchema),
+        ...(tokens && { OAuthProblem: jsonSchema(oauthProblemSchema) }),
       },
+      responses: {
+        Problem: problemResponse('Problem details (RFC 9457)', 'Problem', problemExample),
+        ...(tokens && {
+          OAuthProblem: problemResponse(
+            'Problem details (RFC 9457), readable as an OAuth error (RFC 6749 §5.2)',
+            'OAuthProblem',
+            oauthProblemExample,
+          ),
+        }),
+      },
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'An access token, as services behind the gateway ask for it',
+        },
+        ...(tokens && {
+          client: {
+            type: 'http',
+            scheme: 'basic',
+            description: 'A client of the gateway (GATEWAY_CLIENTS): its id and secret',
+          },
+        }),
+      },
+    },
+  }
+}
+
+function operationOf(endpoint: Endpoint): JsonObject {
+  const { request, security } = endpoint
+  const responses = endpoint.responses.map(({ status, description, content }) => [
+    String(status),
+    { description, ...(content !== undefined && { content: mediaTypes(content) }) },
+  ])
+  const problem = endpoint.method === 'post' ? 'OAuthProblem' : 'Problem'
+  return {
+    tags: [endpoint.tag],
+    operationId: endpoint.operationId,
+    summary: endpoint.summary,
+    description: endpoint.description,
+    security: security.map((scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] })),
+    ...(request !== undefined && { requestBody: requestBody(request) }),
+    responses: {
+      ...Object.fromEntries(responses),
+      default: { $ref: `#/components/responses/${problem}` },
+    },
+  }
+}
+
+/** JSON and a form of the same members; what is an object is JSON in the form too. */
+function requestBody({ schema, required, examples }: EndpointRequest): JsonObject {
+  const shared = {
+    schema: jsonSchema(schema),
+    examples: Object.fromEntries(
+      Object.entries(examples).map(([summary, value]) => [
+        summary.replaceAll(' ', '-'),
+        { summary, value: value as Json },
+      ]),
+    ),
+  }
+  return {
+    required,
+    content: { 'application/json': shared, 'application/x-www-form-urlencoded': shared },
+  }
+}
+
+function problemResponse(description: string, schema: string, example: JsonObject): JsonObject {
+  return {
+    description,
+    content: {
+      'application/problem+json': { schema: { $ref: `#/components/schemas/${schema}` }, example },
     },
   }
 }
@@ -62,6 +132,17 @@ const problemExample = {
   status: 404,
   code: 'not_found',
   request_id: '0199f1d2-7f3c-7d3e-9d43-2b6a4c1f0e55',
+}
+
+const oauthProblemExample = {
+  type: 'about:blank',
+  title: 'Invalid request',
+  status: 400,
+  detail: 'subject: expected 1 to 255 visible ASCII characters without spaces',
+  code: 'invalid_request',
+  request_id: '0199f1d2-7f3c-7d3e-9d43-2b6a4c1f0e55',
+  error: 'invalid_request',
+  error_description: 'subject: expected 1 to 255 visible ASCII characters without spaces',
 }
 
 function publicPath({ path, prefixed }: Endpoint, routePrefix: string): string {

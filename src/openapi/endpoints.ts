@@ -1,14 +1,28 @@
 import { z } from 'zod'
 
-/** One of the gateway's own GET endpoints, as its API document shows it. */
+/** One of the gateway's own endpoints, as its API document shows it. */
 export interface Endpoint {
+  readonly method: 'get' | 'post'
   readonly path: string
   /** Whether ROUTE_PREFIX is put in front. */
   readonly prefixed: boolean
   readonly operationId: string
   readonly summary: string
   readonly description: string
+  /** Where it is listed in Swagger UI. */
+  readonly tag: 'gateway' | 'tokens'
+  readonly request?: EndpointRequest
+  /** Any one of them is enough; `nobody`: it may be left out. */
+  readonly security: readonly ('client' | 'bearer' | 'nobody')[]
   readonly responses: readonly EndpointResponse[]
+}
+
+/** A body, as JSON or as a form. */
+export interface EndpointRequest {
+  readonly schema: z.ZodObject
+  readonly required: boolean
+  /** By what they show. */
+  readonly examples: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
 export interface EndpointResponse {
@@ -28,6 +42,14 @@ export const problemSchema = z
     request_id: z.string().describe('For the person who looks it up in the log'),
   })
   .describe('Problem details (RFC 9457)')
+
+/** The same of the token endpoints. */
+export const oauthProblemSchema = problemSchema
+  .extend({
+    error: z.string().describe('RFC 6749 §5.2: invalid_request, invalid_client, invalid_grant …'),
+    error_description: z.string(),
+  })
+  .describe('Problem details (RFC 9457), readable as an OAuth error')
 
 /** The welcome of `GET /` for programs. */
 const welcomeSchema = z.object({
@@ -50,6 +72,9 @@ const html = { 'text/html': { schema: z.string() } }
 
 export const endpoints: readonly Endpoint[] = [
   {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
     path: '/',
     prefixed: true,
     operationId: 'welcome',
@@ -75,6 +100,9 @@ export const endpoints: readonly Endpoint[] = [
     ],
   },
   {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
     path: '/docs',
     prefixed: true,
     operationId: 'docs',
@@ -83,6 +111,9 @@ export const endpoints: readonly Endpoint[] = [
     responses: [{ status: 200, description: 'The page', content: html }],
   },
   {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
     path: '/openapi.json',
     prefixed: true,
     operationId: 'openapi',
@@ -100,6 +131,9 @@ export const endpoints: readonly Endpoint[] = [
     ],
   },
   {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
     path: '/livez',
     prefixed: false,
     operationId: 'livez',
@@ -114,6 +148,9 @@ export const endpoints: readonly Endpoint[] = [
     ],
   },
   {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
     path: '/readyz',
     prefixed: false,
     operationId: 'readyz',

@@ -1,9 +1,18 @@
 import { createLookup, type Route } from '../discovery/table.ts'
 
-export type PublishedRoute = Pick<Route, 'prefix' | 'service' | 'strip' | 'openapi' | 'instances'>
+export type PublishedRoute = Pick<
+  Route,
+  'prefix' | 'service' | 'strip' | 'auth' | 'scopes' | 'openapi' | 'instances'
+>
+
+/** A path as the public sees it, and the route that a request for it takes. */
+export interface PublicPath {
+  readonly path: string
+  readonly route: PublishedRoute
+}
 
 /** Gives the public paths that lead to a path of a service's own; none where no route does. */
-export type FindPublicPaths = (service: string, housePath: string) => readonly string[]
+export type FindPublicPaths = (service: string, housePath: string) => readonly PublicPath[]
 
 /**
  * Undoes what the proxy does to a path: puts each route's `strip` back in front, and keeps the result only if
@@ -18,13 +27,13 @@ export function createPublicPaths(
   const lookup = createLookup(routes)
   const byService = Map.groupBy(routes, (route) => route.service)
   return (service, housePath) => {
-    const found = new Set<string>()
+    const found: PublicPath[] = []
     for (const route of byService.get(service) ?? []) {
       const strip = route.strip === '/' ? '' : route.strip
       // What is forwarded as `/` came in as the bare prefix: `/api`, not `/api/`.
       const path = housePath === '/' && strip !== '' ? strip : `${strip}${housePath}`
-      if (!isOwn(path) && lookup(path) === route) found.add(path)
+      if (!isOwn(path) && lookup(path) === route) found.push({ path, route })
     }
-    return [...found]
+    return found
   }
 }

@@ -3,6 +3,8 @@ import { isObject, type Json, type JsonObject } from './json.ts'
 export interface Renaming {
   /** `User` → `auth.User` */
   component(name: string): string
+  /** `apiKey` → `auth.apiKey`, but what several documents share keeps one name. */
+  securityScheme(name: string): string
   operationId(id: string): string
   /** `/users` → `/api/users`, or undefined where the path is not published. */
   path(path: string): string | undefined
@@ -50,7 +52,7 @@ export function renamedSecurity(security: Json, renaming: Renaming): Json {
   return security.map((requirement: Json) =>
     isObject(requirement)
       ? Object.fromEntries(
-          Object.entries(requirement).map(([name, scopes]) => [renaming.component(name), scopes]),
+          Object.entries(requirement).map(([name, scopes]) => [renaming.securityScheme(name), scopes]),
         )
       : requirement,
   )
@@ -75,7 +77,8 @@ function renamedReference(reference: string, renaming: Renaming): string {
   if (start !== '#') return reference
   if (section === 'components' && rest.length >= 2) {
     const [kind, name, ...tail] = rest
-    return ['#', section, kind, escapeToken(renaming.component(unescapeToken(name!))), ...tail].join('/')
+    const rename = kind === 'securitySchemes' ? renaming.securityScheme : renaming.component
+    return ['#', section, kind, escapeToken(rename(unescapeToken(name!))), ...tail].join('/')
   }
   if (section === 'paths' && rest.length >= 1) {
     const [path, ...tail] = rest

@@ -1,9 +1,15 @@
 import type { EntitySchema } from '@mikro-orm/core'
-import { type Migration, Migrator } from '@mikro-orm/migrations'
-import { MikroORM as PgliteOrm } from '@mikro-orm/pglite'
-import { MikroORM as PostgresOrm, type SqlEntityManager } from '@mikro-orm/postgresql'
+import type { Migration } from '@mikro-orm/migrations'
+import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { DatabaseConfig } from '../config/config.ts'
+import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
+import { type Connected, createConnector } from './connector.ts'
+import type { Embedded } from './embedded.ts'
+import { createFaultLog } from './fault-log.ts'
+import { ConnectionFault, isConnectionFault, retryDelayMs } from './faults.ts'
+import { createFollower, type Follower } from './follow.ts'
+import { migrate } from './migrate.ts'
 
 /** What is kept, under one schema of its own: several services may share one PostgreSQL. */
 export interface DatabaseOptions {
@@ -16,6 +22,11 @@ export interface DatabaseOptions {
     readonly class: new (...args: never[]) => Migration
   }[]
   readonly log: Log
+  /**
+   * The embedded database of `config.dataDir`, where others of this process use it too; whoever opened it closes
+   * it. Otherwise it is opened and closed here.
+   */
+  readonly embedded?: Embedded
 }
 
 export type DatabaseState = 'starting' | 'live' | 'failing'
@@ -59,5 +70,102 @@ export interface Database {
 
 /** PostgreSQL where it is configured, the embedded PGlite otherwise; the same tables in both. */
 export function createDatabase(options: DatabaseOptions): Database {
-  throw new Error(`not yet: ${options.schema} ${Migrator.name} ${PgliteOrm.name} ${PostgresOrm.name}`)
+  const connector = createConnector(options, (channel) => {
+    for (const follower of followers.get(channel) ?? []) follower.wake()
+  })
+  const faults = createFaultLog(options.log, options.schema)
+  const followers = new Map<string, Follower[]>()
+  const waiting: FollowOptions[] = []
+  const stopping = new AbortController()
+  let connected: Connected | undefined
+  let failing = false
+
+  async function attempt<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work()
+      failing = false
+      faults.over()
+      return result
+    } catch (error) {
+      if (!isConnectionFault(error)) throw error
+      if (!stopping.signal.aborted) {
+        failing = true
+        faults.tell(error)
+      }
+      throw unavailable(error)
+    }
+  }
+
+  async function connectAndMigrate(): Promise<Connected> {
+    const made = await connector.connect()
+    await migrate(made.orm, options.schema)
+    return made
+  }
+
+  function begin({ channel, intervalMs, read }: FollowOptions): void {
+    followers.set(channel, [...(followers.get(channel) ?? []), createFollower(read, intervalMs)])
+    connected?.listener.listen(channel)
+  }
+
+  function perform<T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T> {
+    return attempt(() => {
+      if (connected === undefined) throw new ConnectionFault('not started yet')
+      // Without the context of whatever transaction the caller may be in: this is another one.
+      return work(connected.orm.em.fork({ disableContextResolution: true }))
+    })
+  }
+
+  return {
+    async start() {
+      for (let failures = 1; !stopping.signal.aborted; failures++) {
+        try {
+          const made = await connectAndMigrate()
+          if (stopping.signal.aborted) return
+          connected = made
+          failing = false
+          faults.over()
+          for (const follow of waiting.splice(0)) begin(follow)
+          return
+        } catch (error) {
+          if (stopping.signal.aborted) return
+          // Whatever it is: a migration that fails today may find its rights granted tomorrow.
+          failing = true
+          faults.tell(error)
+        }
+        await pause(retryDelayMs(failures), stopping.signal)
+      }
+    },
+    async stop() {
+      stopping.abort()
+      connected = undefined
+      await Promise.all([...followers.values()].flat().map((follower) => follower.stop()))
+      await connector.close()
+    },
+    ready: () => connected !== undefined,
+    state: () => (failing ? 'failing' : connected === undefined ? 'starting' : 'live'),
+    transaction: (work) => perform((em) => em.transactional(work)),
+    run: perform,
+    follow(follow) {
+      if (stopping.signal.aborted) return
+      if (connected === undefined) waiting.push(follow)
+      else begin(follow)
+    },
+  }
+}
+
+function unavailable(cause: unknown): GatewayError {
+  return new GatewayError('database_unavailable', { headers: { 'Retry-After': '2' }, cause })
+}
+
+/** Ends early where it is no longer wanted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end)
+  })
 }

@@ -15,6 +15,18 @@ export const SigningKeyEntity = defineEntity({
     activatedAt: p.datetime().nullable(),
     retiredAt: p.datetime().nullable(),
   },
+  uniques: [
+    {
+      name: 'signing_keys_one_active',
+      properties: ['algorithm'],
+      where: 'activated_at is not null and retired_at is null',
+    },
+    {
+      name: 'signing_keys_one_next',
+      properties: ['algorithm'],
+      where: 'activated_at is null and retired_at is null',
+    },
+  ],
 })
 
 /** What one `/tokens/create` began; all its tokens bear its id as `sid`. */

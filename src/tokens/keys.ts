@@ -1,22 +1,48 @@
 import type { CryptoKey, JWK } from 'jose'
+import type { Log } from '../observability/log.ts'
+import type { Database } from '../persistence/database.ts'
+import type { Sealer } from '../persistence/sealer.ts'
+import { type SigningKey, SigningKeyEntity } from './entities.ts'
+import {
+  createKeyRotation,
+  type KeyAges,
+  lock,
+  notify,
+  type RotateOptions,
+  readKeyAges,
+  signingKeysChannel,
+  type TooEarly,
+} from './key-rotation.ts'
+import { importPublicKey, openPrivateKey, publishedKey, resealPrivateKey } from './signing-key.ts'
 
 /** The gateway's own signing keys as a request needs them: everything is in memory. */
 export interface KeyRing {
-  /** The key that signs now; undefined until the keys have been read for the first time. */
+  /** The key that signs now; undefined until the keys have been read, or where it cannot be opened. */
   readonly active: () => SigningKeyPair | undefined
   /** The public key of a `kid`, for verifying; undefined for one that is not ours. */
   readonly find: (kid: string) => CryptoKey | undefined
-  /** The JSON Web Key Set (RFC 7517): next, active and retired keys, public members only. */
+  /**
+   * The JSON Web Key Set (RFC 7517): active, next and retired keys, public members only. Others may keep it for
+   * `jwksMaxAgeSeconds` (key-rotation.ts).
+   */
   readonly jwks: () => { readonly keys: readonly JWK[] }
   /** Reads the keys, makes the first ones, follows changes, rotates by age: for as long as the database runs. */
   start(): void
-  stop(): void
   /**
    * Puts the next key in the active one's place.
-   * @param now also where the next key was published so lately that others may not know it
    * @returns the kid that signs from now on
+   * @throws Error saying since when the next key is known and how long it takes still, or why it cannot be opened
    */
-  rotate(options?: { readonly now?: boolean }): Promise<string>
+  rotate(options?: RotateOptions): Promise<string>
+  /** Seals anew what is sealed under an older encryption key, so that that one can be given up. */
+  rewrap(): Promise<Rewrapped>
+}
+
+export interface Rewrapped {
+  /** How many were sealed anew. */
+  readonly count: number
+  /** Why others could not be, one message each. */
+  readonly failures: readonly string[]
 }
 
 export interface SigningKeyPair {
@@ -24,3 +50,121 @@ export interface SigningKeyPair {
   readonly algorithm: 'ES256'
   readonly privateKey: CryptoKey
 }
+
+export interface KeyRingOptions {
+  readonly database: Pick<Database, 'run' | 'transaction' | 'follow'>
+  readonly sealer: Sealer
+  readonly log: Log
+  readonly signingKeyLifetimeSeconds: number
+  readonly accessTokenLifetimeSeconds: number
+  /** How often the keys are read where no notification came. */
+  readonly pollingIntervalMs: number
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/** The key ring of one replica. Each reading of the keys replaces all that requests see, at once. */
+export function createKeyRing(options: KeyRingOptions): KeyRing {
+  const { database, sealer, log, pollingIntervalMs, now = Date.now } = options
+  const rotation = createKeyRotation({ ...options, now })
+  let active: SigningKeyPair | undefined
+  let publicKeys: ReadonlyMap<string, CryptoKey> = new Map()
+  let jwks: { readonly keys: readonly JWK[] } = { keys: [] }
+  let privateKeys: ReadonlyMap<string, CryptoKey> = new Map()
+  /** Keys that were complained of. */
+  const complained = new Set<string>()
+  let readings = 0
+  let latest = 0
+
+  async function load(): Promise<void> {
+    const reading = ++readings
+    let keys = await database.run(readKeyAges)
+    if (rotation.isDue(keys)) {
+      await database.transaction(rotation.maintain)
+      keys = await database.run(readKeyAges)
+    }
+    const all = [keys.active, keys.next, ...keys.retired].filter((key) => key !== undefined)
+    const imported = await each(all, importPublicKey)
+    const opened = await each(
+      [keys.active, keys.next].filter((key) => key !== undefined),
+      async (key) => privateKeys.get(key.kid) ?? openPrivateKey(sealer, key),
+    )
+    // An older reading that took longer, beside one that a rotation asked for.
+    if (reading < latest) return
+    latest = reading
+    publicKeys = imported
+    privateKeys = opened
+    jwks = { keys: all.filter(({ kid }) => imported.has(kid)).map(publishedKey) }
+    activate(keys)
+  }
+
+  function activate(keys: KeyAges): void {
+    const kid = keys.active?.kid
+    const privateKey = kid === undefined ? undefined : privateKeys.get(kid)
+    if (kid !== undefined && kid !== active?.kid) log.info({ kid, keys: publicKeys.size }, 'signing key')
+    active =
+      kid === undefined || privateKey === undefined ? undefined : { kid, algorithm: 'ES256', privateKey }
+  }
+
+  /** What `make` makes of each key, by kid; a key it fails for is left out and complained of, once. */
+  async function each(
+    keys: readonly SigningKey[],
+    make: (key: SigningKey) => Promise<CryptoKey>,
+  ): Promise<Map<string, CryptoKey>> {
+    const made = new Map<string, CryptoKey>()
+    for (const key of keys) {
+      try {
+        made.set(key.kid, await make(key))
+      } catch (error) {
+        const reason = messageOf(error)
+        const complaint = `${key.kid} ${reason}`
+        if (!complained.has(complaint)) log.error({ kid: key.kid, reason }, 'a signing key cannot be used')
+        complained.add(complaint)
+      }
+    }
+    return made
+  }
+
+  return {
+    active: () => active,
+    find: (kid) => publicKeys.get(kid),
+    jwks: () => jwks,
+    start: () => database.follow({ channel: signingKeysChannel, intervalMs: pollingIntervalMs, read: load }),
+
+    async rotate(options = {}) {
+      const outcome = await database.transaction((em) => rotation.rotate(em, options))
+      // It has happened whether or not it can be read at once; the notification leads to the same.
+      await load().catch((error) => log.warn({ reason: messageOf(error) }, 'signing keys not read'))
+      if (typeof outcome !== 'string') throw new Error(tooEarly(outcome, now()))
+      return outcome
+    },
+
+    rewrap: () =>
+      database.transaction(async (em) => {
+        await lock(em)
+        const { active, next, retired } = await readKeyAges(em)
+        const failures: string[] = []
+        let count = 0
+        for (const key of [active, next, ...retired].filter((one) => one !== undefined)) {
+          const sealedPrivateKey = await resealPrivateKey(sealer, key).catch((error) => {
+            failures.push(messageOf(error))
+          })
+          if (typeof sealedPrivateKey !== 'string') continue
+          await em.nativeUpdate(SigningKeyEntity, { kid: key.kid }, { sealedPrivateKey })
+          count += 1
+        }
+        await notify(em)
+        return { count, failures }
+      }),
+  }
+}
+
+function tooEarly({ kid, publishedAt, knownAt }: TooEarly, now: number): string {
+  const seconds = Math.ceil((knownAt.getTime() - now) / 1000)
+  return (
+    `the next key ${kid} was published at ${publishedAt.toISOString()}, and whoever keeps the JWKS may not know it ` +
+    `before ${knownAt.toISOString()}, in ${seconds} s: rotate then, or with --now`
+  )
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

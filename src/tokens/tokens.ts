@@ -1,37 +1,157 @@
+import type { Middleware } from 'koa'
 import type { Config } from '../config/config.ts'
+import { createRequestLimit } from '../door/rate-limit.ts'
+import type { DoorState } from '../door/state.ts'
 import type { Log } from '../observability/log.ts'
+import { createDatabase, type Database, type DatabaseState } from '../persistence/database.ts'
+import type { Embedded } from '../persistence/embedded.ts'
+import { migrations } from '../persistence/migrations/index.ts'
+import { createSealer, type EncryptionKey } from '../persistence/sealer.ts'
+import { createAuthenticationFailures } from './authentication-failures.ts'
+import { createDenials } from './denials.ts'
+import { createDummies } from './dummies.ts'
+import { tokenEntities } from './entities.ts'
 import { createGuard, type Guard } from './guard.ts'
+import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
+import { createKeyRing } from './keys.ts'
+import { createPruner } from './prune.ts'
+import { createNoTokenRoutes, createTokenRoutes } from './routes.ts'
 import { createVerifiedTokens } from './verified.ts'
 import { createVerifier } from './verify.ts'
 
 /** Everything that has to do with who is calling. */
 export interface Tokens {
+  /** Decides who may pass a route. */
   readonly guard: Guard
+  /** Answers `/tokens/*` and `/.well-known/*`. */
+  readonly middleware: Middleware<DoorState>
+  /** Whether tokens can be issued and judged; once true it stays so, whatever becomes of the database. */
+  readonly ready: () => boolean
+  /** Undefined where there is no database. */
+  readonly database: (() => DatabaseState) | undefined
+  /** Resolves once the database is there, which may take for ever; never rejects. */
   start(): Promise<void>
   stop(): Promise<void>
 }
 
+export interface TokensOptions {
+  readonly config: Config
+  /** What secrets are stored under, newest first; empty where there is no database. */
+  readonly encryptionKeys: readonly EncryptionKey[]
+  readonly log: Log
+  /** An embedded database that is open already, and stays so. */
+  readonly embedded?: Embedded | undefined
+}
+
 /** Puts together what issues, checks and revokes tokens. */
-export function createTokens({ config, log }: { config: Config; log: Log }): Tokens {
-  const { issuer, audience, trustedIssuers, headers, verifiedTokens } = config.tokens
+export function createTokens(options: TokensOptions): Tokens {
+  const { config, log } = options
+  const { issuer, audience, trustedIssuers, verifiedTokens, headers } = config.tokens
   const trusted = trustedIssuers.map((one) => createTrustedIssuer({ ...one, log }))
-  const verifier = createVerifier({ keys: undefined, issuer, audience, trusted })
+  const own = createOwn(options)
+  const verifier = createVerifier({ keys: own?.keys, issuer, audience, trusted })
   const guard = createGuard({
     verifier,
     verified: createVerifiedTokens(verifiedTokens),
-    denials: undefined,
+    denials: own?.denials,
     issuer,
-    dummies: undefined,
+    dummies: own?.dummies,
     headers,
   })
+  const routes = own === undefined ? createNoTokenRoutes(config) : own.routes(verifier)
+  let isReady = own === undefined
   return {
     guard,
+    middleware: routes.middleware,
+    ready: () => (isReady ||= own?.ready() ?? true),
+    database: own?.database.state,
     async start() {
       for (const one of trusted) one.start()
+      await own?.start()
     },
     async stop() {
       for (const one of trusted) one.stop()
+      await own?.stop()
     },
   }
+}
+
+/** What there is besides where the gateway has a database, and so tokens of its own. */
+function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
+  if (config.database.kind === 'none') return undefined
+  const { tokens, protection, publicUrl, routePrefix } = config
+  const { pollingIntervalMs, maxStalenessMs } = tokens.revocation
+  const schema = 'munjigi'
+  const entities = [...tokenEntities]
+  const database: Database = createDatabase({
+    config: config.database,
+    schema,
+    entities,
+    migrations,
+    log,
+    ...(embedded && { embedded }),
+  })
+  const keys = createKeyRing({
+    database,
+    sealer: createSealer(encryptionKeys),
+    log,
+    signingKeyLifetimeSeconds: tokens.signingKeyLifetime,
+    accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
+    pollingIntervalMs,
+  })
+  const denials = createDenials({ database, log, pollingIntervalMs, maxStalenessMs })
+  const pruner = createPruner({ database, log })
+  const dummies = tokens.dummies ? createDummies() : undefined
+  return {
+    database,
+    keys,
+    denials,
+    dummies,
+    ready: () => database.ready() && keys.active() !== undefined && denials.isFresh(),
+    routes: (verifier: ReturnType<typeof createVerifier>) =>
+      createTokenRoutes({
+        config: tokens,
+        publicUrl,
+        routePrefix,
+        database,
+        keys,
+        issuer: createIssuer({
+          keys,
+          issuer: tokens.issuer,
+          accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
+        }),
+        denials,
+        async inspect(token) {
+          const found = await verifier.verifyOwn(token).catch(unlessInvalid)
+          return found && !denials.isDenied(found.identity.tokenId, found.identity.sessionId)
+            ? found
+            : undefined
+        },
+        dummies,
+        successorKeys: encryptionKeys.map(({ secret }) => Buffer.from(secret, 'base64')),
+        limitRequests: createRequestLimit(protection.tokenRate),
+        failures: createAuthenticationFailures({
+          rate: protection.tokenFailureRate,
+          database: config.database.kind === 'postgres' ? database : undefined,
+          schema,
+          log,
+        }),
+        log,
+      }),
+    start() {
+      keys.start()
+      denials.start()
+      pruner.start()
+      return database.start()
+    },
+    async stop() {
+      pruner.stop()
+      await database.stop()
+    },
+  }
+}
+
+function unlessInvalid(error: { code?: unknown }): undefined {
+  if (error.code !== 'invalid_token') throw error
 }

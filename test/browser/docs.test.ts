@@ -11,7 +11,7 @@ for (const routePrefix of ['', '/e']) {
 
   test(`/docs ${where} shows the gateway and the auth service, and tries GET /api/users out`, async (t) => {
     const house = await startAuthService({
-      env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1' },
+      env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', DATABASE_URL: 'none' },
       log: { line: () => {} },
     })
     t.teardown(house.stop)

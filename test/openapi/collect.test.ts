@@ -20,6 +20,8 @@ const routesOf = (settings: readonly Setting[]): PublishedRoute[] =>
     openapi,
     prefix: `/api/${service}`,
     strip: '',
+    auth: 'none',
+    scopes: [],
     instances: origins.map((origin) => ({ id: origin, origin })),
   }))
 

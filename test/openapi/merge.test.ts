@@ -5,13 +5,15 @@ import type { JsonObject } from '../../src/openapi/json.ts'
 import { mergeDocuments } from '../../src/openapi/merge.ts'
 import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
 
-const own = createGatewayDocument({ routePrefix: '', version: '1.0.0' })
+const own = createGatewayDocument({ routePrefix: '', version: '1.0.0', tokens: false, dummies: false })
 const isOwn = (path: string) => path === '/docs'
 
 const route = (service: string, prefix: string, strip = ''): PublishedRoute => ({
   service,
   prefix,
   strip,
+  auth: 'none',
+  scopes: [],
   openapi: '/openapi.json',
   instances: [],
 })
@@ -260,7 +262,21 @@ test("security of the whole document is written out at each operation, under the
   t.deepEqual(merged.paths['/a']!.get!.security, [{ 'a.key': [] }])
   t.deepEqual(merged.paths['/a']!.post!.security, [])
   t.false('security' in merged.paths['/b']!.get!)
-  t.deepEqual(merged.components.securitySchemes, { 'a.key': key })
+  t.deepEqual(merged.components.securitySchemes!['a.key'], key)
+  t.false('a.unused' in merged.components.securitySchemes!)
+})
+
+test('a path item that is defined once is written out under every path that refers to it', (t) => {
+  const item = { $ref: '#/components/pathItems/Things' }
+  const merged = merge([route('a', '/a'), route('a', '/b')], {
+    a: {
+      paths: { '/a': item, '/b': { ...item, summary: 'B' } },
+      components: { pathItems: { Things: { get: answer } } },
+    },
+  })
+  t.deepEqual(merged.paths['/a'] as unknown, { get: { ...answer, tags: ['a'] } })
+  t.deepEqual(merged.paths['/b'] as unknown, { get: { ...answer, tags: ['a'] }, summary: 'B' })
+  t.false('pathItems' in merged.components)
 })
 
 test('a member named __proto__ is a name like any other', (t) => {

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts'
 async function start(t: ExecutionContext, env: NodeJS.ProcessEnv = {}) {
   const lines: string[] = []
   const service = await startAuthService({
-    env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', ...env },
+    env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', DATABASE_URL: 'none', ...env },
     log: { line: (text) => void lines.push(text) },
   })
   t.teardown(service.stop)
@@ -35,19 +35,65 @@ test('GET /health is well', async (t) => {
   t.deepEqual(await reply.json(), { status: 'ok' })
 })
 
-test('every path of the API document answers as the document says', async (t) => {
+test('what the API document shows as the answer to a GET is the answer', async (t) => {
   const { url } = await start(t)
-  const { openapi, paths } = (await (await fetch(`${url}/openapi.json`)).json()) as {
-    openapi: string
-    paths: Record<string, { get: { responses: { 200: { content: Record<string, { example: unknown }> } } } }>
-  }
-  t.is(openapi, '3.1.0')
-  t.deepEqual(Object.keys(paths), ['/users', '/health'])
-  for (const [path, { get }] of Object.entries(paths)) {
-    const example = get.responses[200].content['application/json']!.example
+  for (const path of ['/users', '/health']) {
+    const { content } = (await apiDocument(url)).paths[path]!.get!.responses['200']!
+    const { example } = content!['application/json']!
     t.deepEqual(await (await fetch(`${url}${path}`)).json(), example)
   }
 })
+
+test('the API document has every path there is, and says which one asks for a token', async (t) => {
+  const { url } = await start(t)
+  const { openapi, paths, components } = await apiDocument(url)
+  t.is(openapi, '3.1.0')
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, { security }]) => [`${method} ${path}`, security] as const),
+  )
+  t.deepEqual(Object.fromEntries(operations), {
+    'get /users': undefined,
+    'post /user/signup': undefined,
+    'post /user/login': undefined,
+    'get /user/me': [{ bearer: [] }],
+    'get /health': undefined,
+  })
+  t.like(components.securitySchemes, { bearer: { type: 'http', scheme: 'bearer' } })
+  for (const operation of Object.keys(Object.fromEntries(operations))) {
+    const [method, path] = operation.split(' ')
+    const reply = await fetch(`${url}${path}`, { method: method!.toUpperCase() })
+    t.false([404, 405].includes(reply.status), operation)
+  }
+})
+
+test('the request schemas are those that requests are checked with', async (t) => {
+  const { url } = await start(t)
+  const { components } = await apiDocument(url)
+  t.like(components.schemas.SignupRequest, {
+    required: ['email', 'password'],
+    additionalProperties: false,
+    properties: {
+      email: { type: 'string', format: 'email', maxLength: 254 },
+      password: { type: 'string', format: 'password', minLength: 8, maxLength: 200 },
+      name: { type: 'string', minLength: 1, maxLength: 100 },
+    },
+  })
+})
+
+interface ApiDocument {
+  openapi: string
+  paths: Record<string, Record<string, ApiOperation>>
+  components: { schemas: Record<string, object>; securitySchemes: object }
+}
+
+interface ApiOperation {
+  security?: unknown
+  responses: Record<string, { content?: Record<string, { example: unknown }> }>
+}
+
+async function apiDocument(url: string): Promise<ApiDocument> {
+  return (await (await fetch(`${url}/openapi.json`)).json()) as ApiDocument
+}
 
 test('an unknown path is a problem document with the request id it came with', async (t) => {
   const { url } = await start(t)
@@ -73,16 +119,19 @@ test('a method that a path does not have is a 405 with Allow', async (t) => {
 
 test('an unforeseen error is a bare 500 that tells nothing of itself', async (t) => {
   const lines: string[] = []
-  const app = createAuthService({ log: { line: (text) => void lines.push(text) } })
-  app.use(() => {
+  const fail = () => {
     throw new TypeError('the password is hunter2')
+  }
+  const app = createAuthService({
+    log: { line: (text) => void lines.push(text) },
+    accounts: { signup: fail, login: fail, me: fail },
   })
   const server = http.createServer(app.callback()).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
 
-  const reply = await fetch(`http://127.0.0.1:${port}/other`)
+  const reply = await fetch(`http://127.0.0.1:${port}/user/me`)
 
   t.is(reply.status, 500)
   t.false(`${await reply.text()}${lines.join()}`.includes('hunter2'))
@@ -157,7 +206,7 @@ test('stop answers what is in flight, on a connection that it then closes', asyn
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`as a process it listens, and ends with exit code 0 on ${signal}`, async (t) => {
     const main = resolve(import.meta.dirname, '../../services/auth/main.ts')
-    const env = { ...process.env, AUTH_PORT: '0', CONSUL_HTTP_ADDR: '' }
+    const env = { ...process.env, AUTH_PORT: '0', CONSUL_HTTP_ADDR: '', DATABASE_URL: 'none' }
     const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] })
     t.teardown(() => child.kill('SIGKILL'))
     const exited = once(child, 'exit')
@@ -182,6 +231,7 @@ consulTest('it registers itself in Consul with its routes, and leaves when it st
     'gateway.auth=none',
     'gateway.enable=true',
     'gateway.path=/api/user',
+    'gateway.path=/api/user/me; auth=required',
     'gateway.path=/api/users',
     'gateway.strip=/api',
   ])

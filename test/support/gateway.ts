@@ -6,6 +6,8 @@ import { loadConfig } from '../../src/config/load.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 import { createGateway, type Gateway } from '../../src/gateway.ts'
 import type { AccessEntry, GatewayLog, LogFields } from '../../src/observability/log.ts'
+import type { Embedded } from '../../src/persistence/embedded.ts'
+import { readEncryptionKeys } from '../../src/persistence/encryption-keys.ts'
 import type { PublishedServices } from './published-services.ts'
 import { until } from './until.ts'
 
@@ -26,6 +28,8 @@ export interface TestGatewayOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Stands in for the configured discovery sources. */
   readonly services?: PublishedServices
+  /** An embedded database that is open already. */
+  readonly embedded?: Embedded
   /** Stands in for the recording one, of which `access` and `lines` then show nothing. */
   readonly log?: GatewayLog
 }
@@ -55,7 +59,13 @@ export async function startGateway(
   const sources = options.services === undefined ? loaded.discovery.sources : [options.services.configured]
   const config = { ...loaded, discovery: { ...loaded.discovery, sources } }
   const log = createRecordingLog()
-  const gateway = createGateway(config, { log: options.log ?? log })
+  const { database } = config
+  const encryptionKeys = database.kind === 'none' ? [] : await readEncryptionKeys(database.encryptionKeys)
+  const gateway = createGateway(config, {
+    log: options.log ?? log,
+    encryptionKeys,
+    embedded: options.embedded,
+  })
   const { port } = await gateway.start()
   t.teardown(() => gateway.stop())
   await until(() => gateway.ready(), 'the gateway is ready')

@@ -11,6 +11,10 @@ export class Tokens20261122 extends Migration {
       created_at timestamptz not null,
       activated_at timestamptz null,
       retired_at timestamptz null)`)
+    this.addSql(`create unique index signing_keys_one_active on munjigi.signing_keys (algorithm)
+      where activated_at is not null and retired_at is null`)
+    this.addSql(`create unique index signing_keys_one_next on munjigi.signing_keys (algorithm)
+      where activated_at is null and retired_at is null`)
     this.addSql(`create table munjigi.sessions (
       id uuid not null primary key,
       subject varchar(255) not null,

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../persistence/database.ts'
+import { checkBody } from './body.ts'
+import { requireClient } from './clients.ts'
+import type { IssuedToken, Issuer } from './issue.ts'
+import { createSchema, type TokenReply } from './schemas.ts'
+import { randomToken } from './secrets.ts'
+import { openSession, type SessionLifetimes, type SessionTerms } from './sessions.ts'
+import type { TokenStep } from './state.ts'
+
+export interface OpenSessionOptions {
+  readonly database: Pick<Database, 'run'>
+  readonly issuer: Issuer
+  readonly lifetimes: SessionLifetimes
+}
+
+/** Begins a session; gives its first tokens. */
+export type Open = (terms: Omit<SessionTerms, 'id'>) => Promise<TokenReply>
+
+export function createOpen({ database, issuer, lifetimes }: OpenSessionOptions): Open {
+  return async function open(terms) {
+    const session = { ...terms, id: randomUUID() }
+    const issued = await issuer.issue({ ...session, sessionId: session.id })
+    const refreshToken = randomToken()
+    // One statement writes both.
+    await database.run((em) => openSession(em, session, refreshToken, lifetimes))
+    return tokenReply(issued, refreshToken, session.scope)
+  }
+}
+
+/** RFC 6749 §5.1. */
+export function tokenReply(issued: IssuedToken, refreshToken: string, scope: string): TokenReply {
+  return {
+    access_token: issued.token,
+    token_type: 'Bearer',
+    expires_in: issued.expiresAt - issued.issuedAt,
+    refresh_token: refreshToken,
+    scope,
+    created_at: new Date(issued.issuedAt * 1000).toISOString(),
+  }
+}
+
+/** `POST /tokens/create`: a client has tokens made for one of its users. */
+export function createCreate({ open, audience }: { open: Open; audience: string }): TokenStep {
+  return async function create(ctx) {
+    const client = requireClient(ctx.state.client)
+    const body = checkBody(createSchema, ctx.state.body)
+    const wanted = body.audience ?? audience
+    ctx.body = await open({
+      subject: body.subject,
+      clientId: client.id,
+      scope: normalScope(body.scope),
+      audience: typeof wanted === 'string' ? [wanted] : [...new Set(wanted)],
+      claims: body.claims ?? {},
+    })
+  }
+}
+
+/** Each scope once. */
+export const normalScope = (scope = '') => [...new Set(scope.split(' '))].join(' ')

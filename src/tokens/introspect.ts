@@ -1,0 +1,87 @@
+import type { JWTPayload } from 'jose'
+import { GatewayError } from '../errors.ts'
+import type { Database } from '../persistence/database.ts'
+import { checkBody } from './body.ts'
+import { requireClient } from './clients.ts'
+import type { Denials } from './denials.ts'
+import type { Identity } from './identity.ts'
+import { type Introspection, introspectSchema } from './schemas.ts'
+import { isRefreshTokenShaped } from './secrets.ts'
+import { findRefreshToken } from './sessions.ts'
+import type { TokenContext, TokenStep } from './state.ts'
+
+/**
+ * Reads an access token of the gateway's own, for whatever audience; undefined for one that is not valid or was
+ * revoked.
+ */
+export type Inspect = (
+  token: string,
+) => Promise<{ readonly identity: Identity; readonly claims: JWTPayload } | undefined>
+
+export interface IntrospectOptions {
+  readonly database: Pick<Database, 'run'>
+  readonly inspect: Inspect
+  readonly denials: Pick<Denials, 'isFresh'>
+}
+
+/**
+ * `POST /tokens/verify` (RFC 7662), for a client, or for whoever bears that very token. Access tokens are answered
+ * from the signature and what is known of revocations, so that the database may be away for a while.
+ */
+export function createIntrospect({ database, inspect, denials }: IntrospectOptions): TokenStep {
+  async function introspectAccessToken(token: string): Promise<Introspection> {
+    const found = await inspect(token)
+    if (found === undefined) return inactive
+    if (!denials.isFresh()) {
+      throw new GatewayError('token_state_unknown', {
+        detail: 'Whether the token was revoked cannot be known now.',
+        headers: { 'Retry-After': '5' },
+      })
+    }
+    const { identity, claims } = found
+    return {
+      active: true,
+      token_type: 'Bearer',
+      sub: identity.subject,
+      client_id: identity.clientId!,
+      ...(identity.scope !== '' && { scope: identity.scope }),
+      exp: claims.exp!,
+      iat: claims.iat!,
+      iss: identity.issuer,
+      aud: claims.aud!,
+      jti: claims.jti!,
+    }
+  }
+
+  async function introspectRefreshToken(token: string): Promise<Introspection> {
+    const found = await database.run((em) => findRefreshToken(em, token))
+    if (!found?.active) return inactive
+    return {
+      active: true,
+      token_type: 'refresh_token',
+      sub: found.subject,
+      client_id: found.clientId,
+      ...(found.scope !== '' && { scope: found.scope }),
+      exp: Math.floor(found.expiresAt),
+    }
+  }
+
+  return async function introspect(ctx) {
+    const { token } = checkBody(introspectSchema, ctx.state.body)
+    if (!isRefreshTokenShaped(token)) {
+      if (!bears(ctx, token)) requireClient(ctx.state.client)
+      ctx.body = await introspectAccessToken(token)
+      return
+    }
+    requireClient(ctx.state.client)
+    ctx.body = await introspectRefreshToken(token)
+  }
+}
+
+const inactive = { active: false } as const
+
+/** Whether the request is authorised with the token itself (RFC 7662 §2.1). */
+function bears({ req }: TokenContext, token: string): boolean {
+  const [, borne] = /^bearer +(.*)$/i.exec(req.headers.authorization ?? '') ?? []
+  return borne === token
+}

@@ -1,0 +1,110 @@
+import type { SqlEntityManager } from '@mikro-orm/postgresql'
+import { type DeriveSuccessor, hashOf, isRefreshTokenShaped, randomToken } from './secrets.ts'
+import { findRefreshToken, type SessionTerms } from './sessions.ts'
+
+export interface RotationOptions {
+  /** Seconds. */
+  readonly refreshTokenLifetime: number
+  /** For how long after its use a refresh token still gets its successor; 0 for not at all. */
+  readonly graceMs: number
+  /** From each encryption key, newest first; the newest derives, all are tried for one derived before. */
+  readonly derivations: readonly DeriveSuccessor[]
+}
+
+export type Rotated =
+  | { readonly outcome: 'rotated'; readonly session: SessionTerms; readonly refreshToken: string }
+  /** Used before, and not within the grace: somebody has a copy. */
+  | { readonly outcome: 'reused'; readonly sessionId: string; readonly clientId: string }
+  /** Unknown, expired, another client's, or of a session that has ended. */
+  | { readonly outcome: 'refused' }
+
+/** @param clientId the one that asks, where one has said so: then the session must be its own */
+export type Rotate = (
+  em: SqlEntityManager,
+  refreshToken: string,
+  clientId: string | undefined,
+) => Promise<Rotated>
+
+/**
+ * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). Must run in a transaction.
+ *
+ * Without a grace, of any number of callers with the same token exactly one gets a successor, and the first of the
+ * others ends the session: that is what reuse means, and nobody can tell the thief from the victim. A front end
+ * that may refresh twice at once, in two tabs, wants a grace: then the successor is derived from the token, so that
+ * all of them get the same without its being stored, as long as it was not used itself.
+ */
+export function createRotation({ refreshTokenLifetime, graceMs, derivations }: RotationOptions): Rotate {
+  const [newest] = graceMs > 0 ? derivations : []
+  if (graceMs > 0 && newest === undefined) throw new Error('a grace needs a key to derive successors with')
+
+  async function again(
+    em: SqlEntityManager,
+    refreshToken: string,
+    clientId: string | undefined,
+  ): Promise<Rotated> {
+    const candidates = derivations.map((derive) => derive(refreshToken))
+    const [row] = await em.execute<(SessionRow & { hash: string })[]>(withinGrace, [
+      ...[JSON.stringify(candidates.map(hashOf)), hashOf(refreshToken), graceMs / 1000],
+      ...[clientId ?? null, clientId ?? null],
+    ])
+    const successor = candidates.find((candidate) => hashOf(candidate) === row?.hash)
+    if (row === undefined || successor === undefined) return { outcome: 'refused' }
+    return { outcome: 'rotated', session: termsOf(row), refreshToken: successor }
+  }
+
+  return async function rotate(em, refreshToken, clientId) {
+    if (!isRefreshTokenShaped(refreshToken)) return { outcome: 'refused' }
+    const successor = newest === undefined ? randomToken() : newest(refreshToken)
+    const [row] = await em.execute<SessionRow[]>(useAndSucceed, [
+      ...[hashOf(refreshToken), clientId ?? null, clientId ?? null],
+      ...[hashOf(successor), refreshTokenLifetime],
+    ])
+    if (row !== undefined) return { outcome: 'rotated', session: termsOf(row), refreshToken: successor }
+    if (graceMs > 0) {
+      const graced = await again(em, refreshToken, clientId)
+      if (graced.outcome === 'rotated') return graced
+    }
+    const found = await findRefreshToken(em, refreshToken)
+    if (!found?.used) return { outcome: 'refused' }
+    return { outcome: 'reused', sessionId: found.sessionId, clientId: found.clientId }
+  }
+}
+
+interface SessionRow {
+  readonly id: string
+  readonly subject: string
+  readonly clientId: string
+  readonly scope: string
+  /** JSON as text: drivers differ in what they make of jsonb. */
+  readonly audience: string
+  readonly claims: string
+}
+
+const sessionColumns = `s.id, s.subject, s.client_id as "clientId", s.scope, s.audience::text as audience,
+  s.claims::text as claims`
+const sessionGoesOn = 's.revoked_at is null and s.expires_at > now()'
+
+/** One statement: whoever marks the token used has written its successor, and nobody else can have marked it. */
+const useAndSucceed = `with used as (
+    update munjigi.refresh_tokens t set used_at = clock_timestamp() from munjigi.sessions s
+    where t.hash = ? and t.used_at is null and t.expires_at > now()
+      and s.id = t.session_id and ${sessionGoesOn} and (?::text is null or s.client_id = ?)
+    returning ${sessionColumns}, s.expires_at),
+  successor as (
+    insert into munjigi.refresh_tokens (hash, session_id, created_at, expires_at)
+    select ?, id, now(), least(now() + make_interval(secs => ?), expires_at) from used)
+  select id, subject, "clientId", scope, audience, claims from used`
+
+/** The successor of a token that was used just now, if nobody has used it yet. */
+const withinGrace = `select ${sessionColumns}, successor.hash
+  from munjigi.refresh_tokens t
+  join munjigi.sessions s on s.id = t.session_id
+  join munjigi.refresh_tokens successor on successor.session_id = s.id
+    and successor.hash in (select jsonb_array_elements_text(?::jsonb))
+  where t.hash = ? and t.used_at > clock_timestamp() - make_interval(secs => ?)
+    and successor.used_at is null and successor.expires_at > now() and ${sessionGoesOn}
+    and (?::text is null or s.client_id = ?)`
+
+function termsOf({ id, subject, clientId, scope, audience, claims }: SessionRow): SessionTerms {
+  return { id, subject, clientId, scope, audience: JSON.parse(audience), claims: JSON.parse(claims) }
+}

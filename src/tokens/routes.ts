@@ -1,0 +1,122 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { TokensConfig } from '../config/config.ts'
+import type { DoorState } from '../door/state.ts'
+import { GatewayError } from '../errors.ts'
+import type { Log } from '../observability/log.ts'
+import type { Database } from '../persistence/database.ts'
+import { readBody } from './body.ts'
+import { createIdentifyClient } from './clients.ts'
+import { createCreate, createOpen } from './create.ts'
+import type { Denials } from './denials.ts'
+import type { Dummies } from './dummies.ts'
+import { createDummy } from './dummy.ts'
+import { createIntrospect, type Inspect } from './introspect.ts'
+import type { Issuer } from './issue.ts'
+import type { KeyRing } from './keys.ts'
+import type { AuthenticationFailures } from './limits.ts'
+import { createJwks, createMetadata } from './metadata.ts'
+import { createRefresh } from './refresh.ts'
+import { createRevoke } from './revoke.ts'
+import { createRotation } from './rotation.ts'
+import { createSuccessorDerivation } from './secrets.ts'
+import type { TokenState, TokenStep } from './state.ts'
+
+export interface TokenRoutesOptions {
+  readonly config: Omit<TokensConfig, 'trustedIssuers' | 'headers' | 'revocation'>
+  /** What browsers see, without a trailing slash. */
+  readonly publicUrl: string
+  /** Where the gateway's own endpoints are mounted: empty or `/e`. */
+  readonly routePrefix: string
+  readonly database: Pick<Database, 'run' | 'transaction'>
+  readonly keys: Pick<KeyRing, 'jwks'>
+  readonly issuer: Issuer
+  readonly denials: Pick<Denials, 'isFresh' | 'write' | 'remember'>
+  readonly inspect: Inspect
+  /** Undefined where there are none: then there is no `/tokens/dummy`. */
+  readonly dummies: Dummies | undefined
+  /** The key-encryption keys, newest first: see rotation.ts. */
+  readonly successorKeys: readonly Uint8Array[]
+  readonly limitRequests: Middleware<DoorState>
+  readonly failures: AuthenticationFailures
+  readonly log: Log
+}
+
+export interface TokenRoutes {
+  /** Answers `/tokens/*` and `/.well-known/*`, and leaves every other path to the next one. */
+  readonly middleware: Middleware<DoorState>
+}
+
+/** Tokens from one end to the other: each endpoint is the list of its steps. */
+export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
+  const { config, publicUrl, routePrefix, database, issuer, dummies, log } = options
+  const { clients, audience, accessTokenLifetime } = config
+  const identifyClient = createIdentifyClient({ clients, failures: options.failures })
+  const limitRequests = options.limitRequests as TokenStep
+  const rotate = createRotation({
+    refreshTokenLifetime: config.refreshTokenLifetime,
+    graceMs: config.refreshGraceMs,
+    derivations: options.successorKeys.map(createSuccessorDerivation),
+  })
+  const open = createOpen({ database, issuer, lifetimes: config })
+  const create = createCreate({ open, audience })
+  const refresh = createRefresh({ ...options, rotate, accessTokenLifetime })
+  const introspect = createIntrospect(options)
+  const revoke = createRevoke({ ...options, accessTokenLifetime })
+
+  const router = new Router<TokenState>({ strict: true, sensitive: true })
+  const at = (path: string) => `${routePrefix}/tokens${path}`
+  router.post(at('/create'), limitRequests, readBody, identifyClient, create)
+  router.post(at('/refresh'), limitRequests, readBody, identifyClient, refresh)
+  router.post(at('/verify'), limitRequests, readBody, identifyClient, introspect)
+  router.post(at('/revoke'), limitRequests, readBody, identifyClient, revoke)
+  if (dummies !== undefined) {
+    const { issuer } = config
+    const dummy = createDummy({ dummies, open, issuer, audience, accessTokenLifetime, log })
+    router.post(at('/dummy'), limitRequests, readBody, dummy)
+  }
+  router.get('/.well-known/jwks.json', createJwks(options))
+  router.get(
+    '/.well-known/oauth-authorization-server',
+    createMetadata({ issuer: config.issuer, publicUrl, routePrefix }),
+  )
+  return { middleware: serve(router, at('/')) }
+}
+
+/** The same paths of a gateway without a database: they say why there is nothing. */
+export function createNoTokenRoutes({ routePrefix }: { routePrefix: string }): TokenRoutes {
+  const paths = new Set(['/.well-known/jwks.json', '/.well-known/oauth-authorization-server'])
+  return {
+    middleware(ctx, next) {
+      const isToken = ctx.path.startsWith(`${routePrefix}/tokens/`)
+      if (!isToken && !paths.has(ctx.path)) return next()
+      ctx.state.oauthErrors = isToken
+      throw new GatewayError('not_found', {
+        detail: 'This gateway has no database (DATABASE_URL=none), and so no tokens of its own.',
+      })
+    },
+  }
+}
+
+/** @param tokens what the paths of the token endpoints begin with */
+function serve(router: Router<TokenState>, tokens: string): Middleware<DoorState> {
+  const routes = router.routes() as unknown as Middleware<DoorState>
+  return function serveTokens(ctx, next) {
+    const { path } = ctx
+    if (path.startsWith(tokens)) {
+      ctx.state.oauthErrors = true
+      // RFC 6749 §5.1, for every reply that may hold a token or tell of one.
+      ctx.set('Cache-Control', 'no-store')
+      ctx.set('Pragma', 'no-cache')
+    }
+    return routes(ctx as Context, async () => {
+      const allowed = new Set(router.match(path, ctx.method).path.flatMap(({ methods }) => methods))
+      if (allowed.size === 0) return next()
+      const allow = [...allowed, 'OPTIONS'].join(', ')
+      if (ctx.method !== 'OPTIONS')
+        throw new GatewayError('method_not_allowed', { headers: { Allow: allow } })
+      ctx.status = 204
+      ctx.set('Allow', allow)
+    })
+  }
+}

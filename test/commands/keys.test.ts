@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { join, resolve } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { createSealer } from '../../src/persistence/sealer.ts'
+import { createKeyRing } from '../../src/tokens/keys.ts'
+import { configFolder } from '../support/config.ts'
+import {
+  eachDatabase,
+  type PostgresConfig,
+  postgresTest,
+  sharedPostgres,
+  startDatabase,
+} from '../support/database.ts'
+import { keptLog } from '../support/replicas.ts'
+import { until } from '../support/until.ts'
+
+const key = (id: string) => ({ id, secret: randomBytes(32).toString('base64') })
+const text = (...keys: ReturnType<typeof key>[]) => keys.map(({ id, secret }) => `${id}:${secret}`).join(',')
+
+/** Runs `munjigi …` as an operator would. */
+function munjigi(t: ExecutionContext, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return new Promise<{ code: number; output: string; errors: string }>((done) => {
+    const options = { cwd: configFolder(t), env: { PATH: process.env.PATH, ...env } }
+    execFile(process.execPath, [resolve('src/munjigi.ts'), ...args], options, (error, output, errors) => {
+      done({ code: error === null ? 0 : Number(error.code), output, errors })
+    })
+  })
+}
+
+eachDatabase((tested) => {
+  tested.test('keys rotate gives the kid that signs from now on', async (t) => {
+    const config = await tested.fresh(t)
+    const env: Record<string, string> =
+      config.kind === 'postgres'
+        ? { DATABASE_URL: config.url, ENCRYPTION_KEYS: text(key('a')) }
+        : { DATA_DIR: join(config.dataDir, '..') }
+    const first = await munjigi(t, ['keys', 'rotate'], env)
+    t.like(first, { code: 0, errors: '' })
+    t.regex(first.output, /^[\w-]{43}\n$/)
+    const tooEarly = await munjigi(t, ['keys', 'rotate'], env)
+    t.like(tooEarly, { code: 1, output: '' })
+    t.regex(tooEarly.errors, /^munjigi: the next key [\w-]{43} was published at .* in \d+ s: .*--now\n$/)
+    const second = await munjigi(t, ['keys', 'rotate', '--now'], env)
+    t.is(second.code, 0)
+    t.not(second.output, first.output)
+  })
+})
+
+const fresh = sharedPostgres()
+
+const ringOf = (database: Awaited<ReturnType<typeof startDatabase>>, ...keys: ReturnType<typeof key>[]) =>
+  createKeyRing({
+    database,
+    sealer: createSealer(keys),
+    log: keptLog().log,
+    signingKeyLifetimeSeconds: 3600,
+    accessTokenLifetimeSeconds: 900,
+    pollingIntervalMs: 60_000,
+  })
+
+postgresTest('a running gateway signs with what keys rotate gave', async (t) => {
+  const config = (await fresh(t)) as PostgresConfig
+  const [a] = [key('a')]
+  const ring = ringOf(await startDatabase(t, config), a)
+  ring.start()
+  await until(() => ring.active() !== undefined, 'it signs')
+  const env = { DATABASE_URL: config.url, ENCRYPTION_KEYS: text(a) }
+  const { output } = await munjigi(t, ['keys', 'rotate', '--now'], env)
+  await until(() => ring.active()?.kid === output.trim(), 'it signs with the new key')
+  t.pass()
+})
+
+postgresTest('keys rewrap lets an older encryption key be given up', async (t) => {
+  const config = (await fresh(t)) as PostgresConfig
+  const [older, newer] = [key('older'), key('newer')]
+  const run = (keys: string, ...args: string[]) =>
+    munjigi(t, ['keys', ...args], { DATABASE_URL: config.url, ENCRYPTION_KEYS: keys })
+  await run(text(older), 'rotate')
+  const without = await run(text(newer), 'rewrap')
+  t.is(without.code, 1)
+  t.regex(without.errors, /sealed under the key "older", which is missing from ENCRYPTION_KEYS/)
+  t.like(await run(text(newer, older), 'rewrap'), { code: 0, output: '2 signing keys sealed anew\n' })
+  t.like(await run(text(newer), 'rotate', '--now'), { code: 0 })
+})
+
+test('on an embedded database that a running gateway has open, keys rotate says so', async (t) => {
+  const folder = configFolder(t)
+  const dataDir = join(folder, 'database')
+  await startDatabase(t, { kind: 'embedded', dataDir, encryptionKeys: { keys: [] } })
+  const { code, errors } = await munjigi(t, ['keys', 'rotate'], { DATA_DIR: folder })
+  t.is(code, 1)
+  t.regex(errors, new RegExp(`^munjigi: no database: .*in use by process ${process.pid}`))
+})
+
+test('where nothing listens at DATABASE_URL it fails at once and shows no password', async (t) => {
+  const env = { DATABASE_URL: 'postgres://user:hunter2@127.0.0.1:1/db', ENCRYPTION_KEYS: text(key('a')) }
+  const { code, errors } = await munjigi(t, ['keys', 'rotate'], env)
+  t.is(code, 1)
+  t.regex(errors, /^munjigi: no database: .*ECONNREFUSED/)
+  t.false(errors.includes('hunter2'))
+})
+
+test('without a database there are no keys to rotate', async (t) => {
+  const { code, errors } = await munjigi(t, ['keys', 'rotate'], { DATABASE_URL: 'none' })
+  t.is(code, 1)
+  t.regex(errors, /^munjigi: DATABASE_URL is none/)
+})
+
+test('a configuration at fault is told as the gateway tells it', async (t) => {
+  const { code, errors } = await munjigi(t, ['keys', 'rotate'], { PORT: 'eighty' })
+  t.is(code, 1)
+  t.regex(errors, /PORT/)
+})
+
+for (const args of [
+  [],
+  ['nope'],
+  ['constructor'],
+  ['keys'],
+  ['keys', 'nope'],
+  ['keys', 'rotate', '--nope'],
+  ['keys', 'rewrap', '--now'],
+]) {
+  test(`munjigi ${args.join(' ')} shows how it is called`, async (t) => {
+    const { code, output, errors } = await munjigi(t, args)
+    t.is(code, 2)
+    t.is(output, '')
+    t.regex(errors, /^ {2}munjigi keys rotate --now/m)
+  })
+}
