@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findSchemaDrift } from './schema-drift.ts'
 import { findStaleSettingsDocs } from './settings-docs.ts'
 
 /** A file that is longer than this asks to be two. */
@@ -12,6 +13,7 @@ const checks: Readonly<Record<string, () => Promise<string | undefined>>> = {
   'dead code': () => command('knip', ['--no-progress']),
   'file sizes': findLongFiles,
   'settings in the docs': findStaleSettingsDocs,
+  'schema drift': () => findSchemaDrift(),
 }
 
 // Side by side, and every one to its end: all that is wrong is said at once.

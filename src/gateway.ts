@@ -190,7 +190,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   return {
     async start() {
       addressBook.start()
-      pages.start()
       const tokensStarted = tokens.start()
       try {
         // It is here or nowhere. A server is waited for with the doors open: live, but not ready.
@@ -198,10 +197,10 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
           await Promise.race([tokensStarted, delay(embeddedStartMs, undefined, { ref: false })])
         }
         const { address, port } = await server.listen(config.port, config.host)
+        pages.start()
         registration = registerGateway(config, port, log, addressBook.ready)
         return { host: address, port }
       } catch (error) {
-        await pages.stop()
         await addressBook.stop()
         await tokens.stop()
         throw error

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 
 test('npm start, GET /api/users through door, proxy and address book to the house, Ctrl-C', async (t) => {
-  const { url, output, interrupt } = await npmStart(t)
+  const { url, output, interrupt } = await npmStart(t, '')
 
   const reply = await fetch(`${url}/api/users`)
   t.is(reply.status, 200)
@@ -38,11 +41,23 @@ test('a path that nobody serves is a problem with a code and the id of the reque
   t.like(await reply.json(), { status: 404, code: 'not_found', request_id: 'journey-test-1' })
 })
 
-/** The newcomer's command, on free ports, in a process group of its own as a terminal would have it. */
-async function npmStart(t: ExecutionContext) {
+/**
+ * The newcomer's command, on free ports, in a process group of its own as a terminal would have it. Without the
+ * embedded database, which takes seconds and 500 MB, unless told otherwise.
+ */
+async function npmStart(t: ExecutionContext, databaseUrl = 'none') {
   const [port, authPort] = [await freePort(), await freePort()]
+  const folder = await mkdtemp(join(tmpdir(), 'munjigi-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
   const child = spawn('npm', ['start'], {
-    env: { ...process.env, PORT: String(port), AUTH_PORT: String(authPort), NODE_ENV: 'development' },
+    env: {
+      ...process.env,
+      PORT: String(port),
+      AUTH_PORT: String(authPort),
+      DATA_DIR: folder,
+      DATABASE_URL: databaseUrl,
+      NODE_ENV: 'development',
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -145,7 +145,7 @@ test('a log that nobody reads any more does not take the gateway with it', async
     const child = startProcess(
       t,
       'src/main.ts',
-      { NODE_ENV: environment, HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', DATA_DIR: cwd },
+      { NODE_ENV: environment, HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' },
       { cwd },
     )
     const [url] = await child.printed(/http:\/\/127\.0\.0\.1:\d+/)
@@ -194,7 +194,14 @@ test('no warning is printed, of deprecation or otherwise, while everything is ma
 test('npm start ends with exit 0 on Ctrl-C, and both ports are free at once', async (t) => {
   const [port, authPort] = await freePorts(2)
   const child = spawn('npm', ['start'], {
-    env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), AUTH_PORT: String(authPort), NODE_ENV: '' },
+    env: {
+      ...process.env,
+      DATABASE_URL: 'none',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      AUTH_PORT: String(authPort),
+      NODE_ENV: '',
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
   })

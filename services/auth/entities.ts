@@ -16,7 +16,7 @@ export const UserEntity = defineEntity({
 })
 
 /** rate-limiter-flexible's own table, as it wants it. */
-export const RateLimitEntity = defineEntity({
+const RateLimitEntity = defineEntity({
   name: 'RateLimit',
   tableName: 'rate_limits',
   properties: {

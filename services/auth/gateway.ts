@@ -10,7 +10,7 @@ export interface GatewayOptions {
   readonly warn: (message: string) => void
 }
 
-export interface TokenRequest {
+interface TokenRequest {
   readonly subject: string
   readonly scope: string
   /** The caller's, so that both logs tell of it by one id; empty where there is none. */

@@ -7,6 +7,7 @@ import {
 } from 'rate-limiter-flexible'
 import type { RateConfig } from '../../src/config/config.ts'
 import type { Database } from '../../src/persistence/database.ts'
+import { createPgQuery } from '../../src/persistence/pg-query.ts'
 import { Problem } from './problem.ts'
 
 export interface LimitsOptions {
@@ -19,7 +20,7 @@ export interface LimitsOptions {
 }
 
 /** One attempt that counts as failed until it is taken back: parallel guesses do not slip past the limit. */
-export interface Attempt {
+interface Attempt {
   /** It was none: something else went wrong. */
   takeBack(): Promise<void>
   /** The caller is who he says: his earlier failures are forgotten. */
@@ -65,7 +66,7 @@ function createLimiter(keyPrefix: string, { points, seconds }: RateConfig, share
   if (shared === undefined) return inMemory
   return new RateLimiterPostgres({
     ...options,
-    storeClient: { query: createQuery(shared) },
+    storeClient: { query: createPgQuery(shared) },
     storeType: 'client',
     schemaName: 'auth',
     tableName: 'rate_limits',
@@ -90,17 +91,4 @@ async function consume(limiter: Limiter, key: string): Promise<void> {
 /** Hashed: the table keeps no e-mail that somebody typed, and no long one either. */
 function keyOf(address: string, email: string): string {
   return createHash('sha256').update(`${address} ${email}`).digest('base64url')
-}
-
-/** As much of a pg client as the limiter uses, over the service's own database: its pool and its timeouts. */
-function createQuery(database: Database) {
-  return async ({ text, values }: { readonly text: string; readonly values: readonly unknown[] }) => {
-    const parameters: unknown[] = []
-    const sql = text.replace(/\$(\d+)/g, (_, number: string) => {
-      parameters.push(values[Number(number) - 1])
-      return '?'
-    })
-    const rows = await database.run((em) => em.execute<object[]>(sql, parameters))
-    return { rows, rowCount: rows.length }
-  }
 }

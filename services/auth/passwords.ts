@@ -4,7 +4,7 @@ import { createGate } from './concurrency.ts'
 import { Problem } from './problem.ts'
 
 /** How dear a guess is made (RFC 9106 §3.1). */
-export interface HashingCost {
+interface HashingCost {
   /** KiB */
   readonly memory: number
   readonly passes: number
@@ -19,7 +19,7 @@ export interface PasswordsOptions {
   readonly queue?: number
 }
 
-export interface Verdict {
+interface Verdict {
   readonly matches: boolean
   /** It was hashed at another cost than is asked for today. */
   readonly outdated: boolean

@@ -86,6 +86,4 @@ export const tokenPair = z.looseObject({
   created_at: createdAt.optional(),
 })
 
-export type SignupRequest = z.output<typeof signupRequest>
-export type LoginRequest = z.output<typeof loginRequest>
 export type TokenPair = z.output<typeof tokenPair>

@@ -74,7 +74,7 @@ export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterf
     discovery: { sources: configured, holdMs: values.DISCOVERY_HOLD },
     services: file.services,
     database: database!,
-    tokens: tokens!,
+    tokens,
     protection: {
       corsOrigins: values.CORS_ORIGINS ?? [],
       bodyLimit: values.BODY_LIMIT,

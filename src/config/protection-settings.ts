@@ -20,7 +20,7 @@ const size = z
   })
   .refine((bytes) => bytes > 0, sizeMessage)
 
-const rateMessage = 'expected a rate such as 20/1m: how many in how long (s, m or h)'
+const rateMessage = 'expected a rate such as 20/1m: how many in how long (s, m or h), at most 24h'
 const unitSeconds = { s: 1, m: 60, h: 3600 }
 
 /** `20/1m` → 20 in 60 seconds. */
@@ -34,6 +34,7 @@ const rate = z
       seconds: Number(amount) * unitSeconds[unit as keyof typeof unitSeconds],
     }
   })
+  .refine(({ seconds }) => seconds <= 86_400, rateMessage)
 
 /** What the door holds off before anybody behind it is troubled. */
 export const protectionSettings = {

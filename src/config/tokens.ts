@@ -5,8 +5,8 @@ import { developmentClient } from './token-settings.ts'
 
 const leastSecretLength = 16
 
-/** What there is to know of tokens; `undefined` where a variable is at fault. Faults are added to `faults`. */
-export function readTokens(values: Partial<SettingValues>, faults: Fault[]): TokensConfig | undefined {
+/** What there is to know of tokens. Faults are added to `faults`. */
+export function readTokens(values: Partial<SettingValues>, faults: Fault[]): TokensConfig {
   const production = values.NODE_ENV === 'production'
   const clients = values.GATEWAY_CLIENTS ?? (production ? [] : [developmentClient])
   if (production) {
@@ -18,6 +18,14 @@ export function readTokens(values: Partial<SettingValues>, faults: Fault[]): Tok
         expected: `at least ${leastSecretLength} characters in production; openssl rand -base64 32 makes one`,
       })
     }
+  }
+  const { REVOCATION_POLLING_INTERVAL: polling, REVOCATION_MAX_STALENESS: staleness } = values
+  if (polling !== undefined && staleness !== undefined && polling >= staleness) {
+    faults.push({
+      place: { variable: 'REVOCATION_MAX_STALENESS' },
+      found: `${staleness} ms, not longer than REVOCATION_POLLING_INTERVAL (${polling} ms)`,
+      expected: 'longer than that: else guarded routes would answer 503 between two readings',
+    })
   }
   // The values of faulty variables are absent; the start ends before anybody reads these.
   const known = values as SettingValues

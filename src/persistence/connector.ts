@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { MikroORM } from '@mikro-orm/postgresql'
 import type { DatabaseOptions } from './database.ts'
 import { openEmbedded } from './embedded.ts'
@@ -49,14 +50,15 @@ export function createConnector(options: DatabaseOptions, hear: (channel: string
       return made
     },
     async close() {
-      const cut = setTimeout(clients.destroyAll, goodbyeMs)
-      try {
+      // A frozen server does not answer the goodbye, and a transaction that never ends never lets go.
+      const goodbye = new AbortController()
+      const closing = (async () => {
         await made?.listener.stop()
         await made?.orm.close(true)
-      } finally {
-        clearTimeout(cut)
-        clients.destroyAll()
-      }
+      })().catch(() => {})
+      await Promise.race([closing, delay(goodbyeMs, undefined, { signal: goodbye.signal }).catch(() => {})])
+      goodbye.abort()
+      clients.destroyAll()
     },
   }
 }

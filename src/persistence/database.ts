@@ -7,7 +7,7 @@ import type { Log } from '../observability/log.ts'
 import { type Connected, createConnector } from './connector.ts'
 import type { Embedded } from './embedded.ts'
 import { createFaultLog } from './fault-log.ts'
-import { ConnectionFault, isConnectionFault, retryDelayMs } from './faults.ts'
+import { ConnectionFault, describeFault, isConnectionFault, retryDelayMs } from './faults.ts'
 import { createFollower, type Follower } from './follow.ts'
 import { migrate } from './migrate.ts'
 
@@ -103,7 +103,15 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   function begin({ channel, intervalMs, read }: FollowOptions): void {
-    followers.set(channel, [...(followers.get(channel) ?? []), createFollower(read, intervalMs)])
+    const follower = createFollower(read, intervalMs, (error) => {
+      // The database being away has been said where it was asked.
+      if (error instanceof GatewayError && error.code === 'database_unavailable') return
+      options.log.error(
+        { schema: options.schema, channel, fault: describeFault(error) },
+        'reading anew failed',
+      )
+    })
+    followers.set(channel, [...(followers.get(channel) ?? []), follower])
     connected?.listener.listen(channel)
   }
 

@@ -12,18 +12,21 @@ const socketFault =
 const connectionMessage =
   /timeout exceeded when trying to connect|Connection terminated|not queryable|Cannot use a pool|timeout expired|PGlite.* (?:is|already) (?:already )?closed|does not support SSL|driver has already been destroyed/i
 
+const connectionFault = 'CONNECTION_FAULT'
+
 /** The database did not answer in time, or is not there to be asked. */
 export class ConnectionFault extends Error {
   override name = 'ConnectionFault'
+  /** MikroORM makes an error of its own of this one, and keeps the code. */
+  readonly code = connectionFault
 }
 
 /** Whether the database is away, or as good as away; `false` for what is wrong with a statement or with our code. */
 export function isConnectionFault(error: unknown): boolean {
-  if (error instanceof ConnectionFault) return true
   if (!(error instanceof Error) || error instanceof GatewayError) return false
   const { code, syscall } = error as { code?: unknown; syscall?: unknown }
   if (typeof code === 'string') {
-    if (serverFault.test(code)) return true
+    if (code === connectionFault || serverFault.test(code)) return true
     if (socketFault.test(code)) return code !== 'ENOENT' || syscall === 'connect'
   }
   return connectionMessage.test(error.message)
@@ -35,7 +38,9 @@ export function describeFault(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as { code?: unknown }
   const line = error.message.split('\n', 1)[0] ?? ''
-  return typeof code === 'string' && !line.includes(code) ? `${line} (${code})` : line
+  return typeof code === 'string' && code !== connectionFault && !line.includes(code)
+    ? `${line} (${code})`
+    : line
 }
 
 /** Doubles with every failure up to a ceiling; the jitter (the upper half) keeps many replicas apart. */

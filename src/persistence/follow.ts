@@ -11,7 +11,11 @@ export interface Follower {
  * Reads at once, when woken, and every so often; never twice at the same time. What wakes it during a read leads to
  * one more read after it. A failed read is tried again with back-off, at the latest after the interval.
  */
-export function createFollower(read: () => Promise<void>, intervalMs: number): Follower {
+export function createFollower(
+  read: () => Promise<void>,
+  intervalMs: number,
+  failed: (error: unknown) => void,
+): Follower {
   let timer: NodeJS.Timeout | undefined
   let reading: Promise<void> | undefined
   let wokenMeanwhile = false
@@ -33,8 +37,10 @@ export function createFollower(read: () => Promise<void>, intervalMs: number): F
     try {
       await read()
       failures = 0
-    } catch {
+    } catch (error) {
       failures++
+      // Once for each time that it begins to fail.
+      if (failures === 1) failed(error)
     }
     reading = undefined
     if (stopped) return

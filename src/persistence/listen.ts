@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { PGlite } from '@electric-sql/pglite'
 import type { Client } from 'pg'
 import { ConnectionFault, retryDelayMs } from './faults.ts'
@@ -24,13 +25,12 @@ export function createPostgresListener(
 ): Listener {
   const channels = new Set<string>()
   let connected: Client | undefined
-  let stopped = false
-  let wakeUp = () => {}
+  const stopping = new AbortController()
   let running: Promise<void> | undefined
 
   async function run() {
     let failures = 0
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       const client = new clients.Client(connectionOptions(config))
       const lost = new Promise<void>((resolve) => {
         client.on('error', () => resolve())
@@ -50,26 +50,20 @@ export function createPostgresListener(
       connected = undefined
       void client.end().catch(() => {})
       failures++
-      if (!stopped) await pause(retryDelayMs(failures))
+      if (!stopping.signal.aborted) await pause(retryDelayMs(failures))
     }
   }
 
   async function beat(client: Client) {
-    while (!stopped) {
+    while (connected === client) {
       await pause(heartbeatMs)
-      if (!stopped) await client.query('select 1')
+      if (connected === client) await client.query('select 1')
     }
   }
 
   /** Ends early where the listener is stopped. */
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      wakeUp = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+  async function pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: stopping.signal }).catch(() => {})
   }
 
   return {
@@ -82,8 +76,7 @@ export function createPostgresListener(
       )
     },
     async stop() {
-      stopped = true
-      wakeUp()
+      stopping.abort()
       await connected?.end().catch(() => {})
       await running
     },

@@ -11,7 +11,7 @@ const lockNumber = 0x6d756e6a
 export async function migrate(orm: MikroORM, schema: string): Promise<void> {
   // First of all, so that the errors of a server that is away are its own.
   await orm.em.getConnection().execute('select 1')
-  // The migrator would ask this within the transaction but on another connection, and PGlite has only one.
+  // The migrator would ask for it within the transaction but on another connection, and PGlite has only one.
   await orm.schema.ensureDatabase()
   // A new one each time: it remembers that it has made its table, also where the transaction was rolled back.
   const migrator = new Migrator(orm.em)

@@ -6,7 +6,7 @@ import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import type { DatabaseOptions } from './database.ts'
 import { type PostgresClients, type PostgresConfig, poolOptions } from './postgres.ts'
 
-type Tables = Pick<DatabaseOptions, 'schema' | 'entities' | 'migrations'>
+export type Tables = Pick<DatabaseOptions, 'schema' | 'entities' | 'migrations'>
 
 /** MikroORM over a bounded pool of PostgreSQL connections; none is opened yet. */
 export function createPostgresOrm(
@@ -35,6 +35,8 @@ function ormOptions({ schema, entities, migrations }: Tables) {
     extensions: [Migrator],
     // Its warnings are errors that reach us as such; its other words concern nobody.
     logger: () => {},
+    // Never creates a database, least of all one that a pooler knows by another name.
+    schemaGenerator: { managementDbName: '' },
     migrations: {
       migrationsList: migrations.map(({ name, class: migration }) => ({ name, class: migration as never })),
       tableName: `${schema}.migrations`,

@@ -27,11 +27,32 @@ export function createPostgresClients(config: PostgresConfig): PostgresClients {
   class BoundedClient extends Client {
     #heardAt = 0
     #running = 0
+    #release: ((error?: Error | boolean) => void) | undefined
 
     constructor(options?: string | ClientConfig) {
       super(options)
       clients.add(this)
-      this.once('end', () => clients.delete(this))
+      this.once('end', () => {
+        clients.delete(this)
+        this.#release?.(true)
+      })
+    }
+
+    /**
+     * Set by the pool whenever it lends the connection. Kysely gives it back only after a rollback that succeeded, so
+     * one that was lost within a transaction would count as lent for ever: then it is given back here.
+     */
+    set release(release: (error?: Error | boolean) => void) {
+      let lent = true
+      this.#release = (error) => {
+        if (!lent) return
+        lent = false
+        release(error)
+      }
+    }
+
+    get release() {
+      return this.#release ?? (() => {})
     }
 
     destroy(reason: string): void {

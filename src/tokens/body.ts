@@ -28,7 +28,7 @@ const read = bodyParser({
 export const readBody: TokenStep = async (ctx, next) => {
   const type = ctx.is(json, form)
   const encoding = ctx.get('Content-Encoding')
-  if ((type === false && ctx.length !== 0) || (encoding !== '' && encoding !== 'identity')) {
+  if ((type === false && ctx.request.length !== 0) || (encoding !== '' && encoding !== 'identity')) {
     throw new GatewayError('unsupported_media_type', {
       detail: `Expected a body of ${json} or ${form}, not compressed.`,
       headers: { Accept: `${json}, ${form}`, 'Accept-Encoding': 'identity' },

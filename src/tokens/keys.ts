@@ -38,14 +38,14 @@ export interface KeyRing {
   rewrap(): Promise<Rewrapped>
 }
 
-export interface Rewrapped {
+interface Rewrapped {
   /** How many were sealed anew. */
   readonly count: number
   /** Why others could not be, one message each. */
   readonly failures: readonly string[]
 }
 
-export interface SigningKeyPair {
+interface SigningKeyPair {
   readonly kid: string
   readonly algorithm: 'ES256'
   readonly privateKey: CryptoKey
@@ -101,7 +101,8 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   function activate(keys: KeyAges): void {
     const kid = keys.active?.kid
     const privateKey = kid === undefined ? undefined : privateKeys.get(kid)
-    if (kid !== undefined && kid !== active?.kid) log.info({ kid, keys: publicKeys.size }, 'signing key')
+    if (kid !== undefined && kid !== active?.kid)
+      log.info({ kid, keys: publicKeys.size }, `tokens are signed with key ${kid}`)
     active =
       kid === undefined || privateKey === undefined ? undefined : { kid, algorithm: 'ES256', privateKey }
   }
@@ -118,7 +119,8 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       } catch (error) {
         const reason = messageOf(error)
         const complaint = `${key.kid} ${reason}`
-        if (!complained.has(complaint)) log.error({ kid: key.kid, reason }, 'a signing key cannot be used')
+        if (!complained.has(complaint))
+          log.error({ kid: key.kid, reason }, `signing key ${key.kid} cannot be used: ${reason}`)
         complained.add(complaint)
       }
     }

@@ -19,11 +19,14 @@ export interface PrunerOptions {
   readonly random?: () => number
 }
 
-/** Sessions take their refresh tokens with them. */
+/**
+ * Sessions take their refresh tokens with them; they stay until the last access token that they can have had is gone,
+ * the longest lifetime there is and the clocks' differences, since that is revoked through them.
+ */
 const tables = [
   { name: 'denials', id: 'key', marginSeconds: denialMarginSeconds },
-  { name: 'refresh_tokens', id: 'hash', marginSeconds: 0 },
-  { name: 'sessions', id: 'id', marginSeconds: 0 },
+  { name: 'refresh_tokens', id: 'hash', marginSeconds: 900 + denialMarginSeconds },
+  { name: 'sessions', id: 'id', marginSeconds: 900 + denialMarginSeconds },
 ] as const
 
 /** Keeps the tables as small as what is still of use; in batches, each a short transaction of its own. */

@@ -53,6 +53,9 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
   const { clients, audience, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
   const limitRequests = options.limitRequests as TokenStep
+  // A client that has shown its secret asks for many: a house that logs people in does so from one address.
+  const limitStrangers: TokenStep = (ctx, next) =>
+    ctx.state.client?.authenticated ? next() : limitRequests(ctx, next)
   const rotate = createRotation({
     refreshTokenLifetime: config.refreshTokenLifetime,
     graceMs: config.refreshGraceMs,
@@ -66,10 +69,10 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
 
   const router = new Router<TokenState>({ strict: true, sensitive: true })
   const at = (path: string) => `${routePrefix}/tokens${path}`
-  router.post(at('/create'), limitRequests, readBody, identifyClient, create)
-  router.post(at('/refresh'), limitRequests, readBody, identifyClient, refresh)
-  router.post(at('/verify'), limitRequests, readBody, identifyClient, introspect)
-  router.post(at('/revoke'), limitRequests, readBody, identifyClient, revoke)
+  router.post(at('/create'), readBody, identifyClient, limitStrangers, create)
+  router.post(at('/refresh'), readBody, identifyClient, limitStrangers, refresh)
+  router.post(at('/verify'), readBody, identifyClient, limitStrangers, introspect)
+  router.post(at('/revoke'), readBody, identifyClient, limitStrangers, revoke)
   if (dummies !== undefined) {
     const { issuer } = config
     const dummy = createDummy({ dummies, open, issuer, audience, accessTokenLifetime, log })

@@ -4,7 +4,7 @@ import { claimsFault } from './claims.ts'
 /** RFC 6749 appendix A.4: scope tokens, one space between two. */
 const scopeText = /^(?:[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*)?$/
 const scopeMessage =
-  'expected scopes separated by single spaces, such as "profile email", at most 1024 characters'
+  'expected scopes separated by single spaces, such as profile email, at most 1024 characters'
 const scope = z
   .string(scopeMessage)
   .max(1024, scopeMessage)
@@ -50,18 +50,20 @@ export const createSchema = z.strictObject({
   ...credentials,
 })
 
-export const refreshSchema = z.strictObject({
+// The endpoints of RFCs take no offence at parameters they do not know (RFC 6749 §3.2); those of our own do.
+
+export const refreshSchema = z.object({
   refresh_token: text,
   grant_type: z.literal('refresh_token', 'expected refresh_token').optional(),
   scope: scope.optional().describe('Fewer scopes than the session has, for this access token only'),
   ...credentials,
 })
 
-export const introspectSchema = z.strictObject({ token, token_type_hint: tokenTypeHint, ...credentials })
+export const introspectSchema = z.object({ token, token_type_hint: tokenTypeHint, ...credentials })
 
 const oneOfBoth = 'expected either token or subject'
 export const revokeSchema = z
-  .strictObject({
+  .object({
     token: token.optional(),
     token_type_hint: tokenTypeHint,
     subject: subject.optional().describe('Ends every session of this subject; for clients only'),

@@ -2,6 +2,7 @@ import { RateLimiterPostgres } from 'rate-limiter-flexible'
 import type { RateConfig } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
+import { createPgQuery } from '../persistence/pg-query.ts'
 
 export interface SharedCounts {
   /** Adds one to a key's count; in the background. */
@@ -32,7 +33,7 @@ const cleaningIntervalMs = 5 * 60_000
 export function createSharedCounts(options: SharedCountsOptions): SharedCounts {
   const { database, schema, rate, onCount, log } = options
   const limiter = new RateLimiterPostgres({
-    storeClient: { query: createQuery(database) },
+    storeClient: { query: createPgQuery(database) },
     storeType: 'client',
     schemaName: schema,
     tableName: 'rate_limits',
@@ -85,18 +86,5 @@ export function createSharedCounts(options: SharedCountsOptions): SharedCounts {
       pending.set(key, (pending.get(key) ?? 0) + 1)
       void write()
     },
-  }
-}
-
-/** As much of a pg client as the limiter uses, over the gateway's own database: its pool and its timeouts. */
-function createQuery(database: Pick<Database, 'run'>) {
-  return async ({ text, values }: { readonly text: string; readonly values: readonly unknown[] }) => {
-    const parameters: unknown[] = []
-    const sql = text.replace(/\$(\d+)/g, (_, number: string) => {
-      parameters.push(values[Number(number) - 1])
-      return '?'
-    })
-    const rows = await database.run((em) => em.execute<object[]>(sql, parameters))
-    return { rows, rowCount: rows.length }
   }
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { runCommand } from '../../src/commands/run.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { createKeyRing } from '../../src/tokens/keys.ts'
 import { configFolder } from '../support/config.ts'
@@ -18,10 +19,26 @@ import { until } from '../support/until.ts'
 const key = (id: string) => ({ id, secret: randomBytes(32).toString('base64') })
 const text = (...keys: ReturnType<typeof key>[]) => keys.map(({ id, secret }) => `${id}:${secret}`).join(',')
 
-/** Runs `munjigi …` as an operator would. */
-function munjigi(t: ExecutionContext, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+/** A slow machine takes its time. */
+const patient = { DATABASE_CONNECT_TIMEOUT: '30s', DATABASE_STATEMENT_TIMEOUT: '30s' }
+
+/** Runs `munjigi …`. */
+async function munjigi(
+  t: ExecutionContext,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) {
+  const [output, errors]: [string[], string[]] = [[], []]
+  const print = (line: string) => void output.push(line)
+  const complain = (line: string) => void errors.push(line)
+  const code = await runCommand(args, { env: { ...patient, ...env }, cwd: configFolder(t), print, complain })
+  return { code, output: output.join('\n'), errors: errors.join('\n') }
+}
+
+/** The same as an operator does, in a process of its own. */
+function munjigiProcess(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
   return new Promise<{ code: number; output: string; errors: string }>((done) => {
-    const options = { cwd: configFolder(t), env: { PATH: process.env.PATH, ...env } }
+    const options = { cwd, env: { PATH: process.env.PATH, ...patient, ...env } }
     execFile(process.execPath, [resolve('src/munjigi.ts'), ...args], options, (error, output, errors) => {
       done({ code: error === null ? 0 : Number(error.code), output, errors })
     })
@@ -37,10 +54,10 @@ eachDatabase((tested) => {
         : { DATA_DIR: join(config.dataDir, '..') }
     const first = await munjigi(t, ['keys', 'rotate'], env)
     t.like(first, { code: 0, errors: '' })
-    t.regex(first.output, /^[\w-]{43}\n$/)
+    t.regex(first.output, /^[\w-]{43}$/)
     const tooEarly = await munjigi(t, ['keys', 'rotate'], env)
     t.like(tooEarly, { code: 1, output: '' })
-    t.regex(tooEarly.errors, /^munjigi: the next key [\w-]{43} was published at .* in \d+ s: .*--now\n$/)
+    t.regex(tooEarly.errors, /^munjigi: the next key [\w-]{43} was published at .* in \d+ s: .*--now$/)
     const second = await munjigi(t, ['keys', 'rotate', '--now'], env)
     t.is(second.code, 0)
     t.not(second.output, first.output)
@@ -67,7 +84,7 @@ postgresTest('a running gateway signs with what keys rotate gave', async (t) => 
   await until(() => ring.active() !== undefined, 'it signs')
   const env = { DATABASE_URL: config.url, ENCRYPTION_KEYS: text(a) }
   const { output } = await munjigi(t, ['keys', 'rotate', '--now'], env)
-  await until(() => ring.active()?.kid === output.trim(), 'it signs with the new key')
+  await until(() => ring.active()?.kid === output, 'it signs with the new key')
   t.pass()
 })
 
@@ -76,11 +93,11 @@ postgresTest('keys rewrap lets an older encryption key be given up', async (t) =
   const [older, newer] = [key('older'), key('newer')]
   const run = (keys: string, ...args: string[]) =>
     munjigi(t, ['keys', ...args], { DATABASE_URL: config.url, ENCRYPTION_KEYS: keys })
-  await run(text(older), 'rotate')
+  t.like(await run(text(older), 'rotate'), { code: 0, errors: '' })
   const without = await run(text(newer), 'rewrap')
   t.is(without.code, 1)
   t.regex(without.errors, /sealed under the key "older", which is missing from ENCRYPTION_KEYS/)
-  t.like(await run(text(newer, older), 'rewrap'), { code: 0, output: '2 signing keys sealed anew\n' })
+  t.like(await run(text(newer, older), 'rewrap'), { code: 0, output: '2 signing keys sealed anew' })
   t.like(await run(text(newer), 'rotate', '--now'), { code: 0 })
 })
 
@@ -88,7 +105,7 @@ test('on an embedded database that a running gateway has open, keys rotate says 
   const folder = configFolder(t)
   const dataDir = join(folder, 'database')
   await startDatabase(t, { kind: 'embedded', dataDir, encryptionKeys: { keys: [] } })
-  const { code, errors } = await munjigi(t, ['keys', 'rotate'], { DATA_DIR: folder })
+  const { code, errors } = await munjigiProcess(['keys', 'rotate'], folder, { DATA_DIR: folder })
   t.is(code, 1)
   t.regex(errors, new RegExp(`^munjigi: no database: .*in use by process ${process.pid}`))
 })

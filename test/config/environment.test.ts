@@ -2,7 +2,7 @@ import test from 'ava'
 import { load, loadError, spot } from '../support/config.ts'
 
 test('without anything said the defaults of development hold', (t) => {
-  const { discovery, services, ...config } = load(t)
+  const { discovery, services, tokens: _tokens, protection: _protection, ...config } = load(t)
   t.deepEqual(config, {
     environment: 'development',
     host: 'localhost',
@@ -13,6 +13,7 @@ test('without anything said the defaults of development hold', (t) => {
     trustedProxies: [],
     timeouts: { connectMs: 2000, requestMs: 15_000, idleMs: 60_000, webSocketIdleMs: 600_000 },
     drain: { delayMs: 0, timeoutMs: 10_000 },
+    database: { kind: 'none' },
     registration: undefined,
   })
   t.is(discovery.holdMs, 30_000)

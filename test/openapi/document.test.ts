@@ -1,28 +1,81 @@
 import test from 'ava'
+import type { GatewayDocumentOptions } from '../../src/openapi/document.ts'
 import { createGatewayDocument } from '../../src/openapi/document.ts'
 import { endpoints } from '../../src/openapi/endpoints.ts'
 import { inspect } from '../../src/openapi/inspect.ts'
 import type { JsonObject } from '../../src/openapi/json.ts'
+import { dummyEndpoint, tokenEndpoints } from '../../src/tokens/openapi.ts'
 import { startGateway } from '../support/gateway.ts'
 
-const pathsOf = (routePrefix: string) =>
-  Object.keys(createGatewayDocument({ routePrefix, version: '1.2.3' }).paths as JsonObject)
+const options: GatewayDocumentOptions = { routePrefix: '', version: '1.2.3', tokens: true, dummies: true }
+const pathsOf = (given: Partial<GatewayDocumentOptions> = {}) =>
+  Object.keys(createGatewayDocument({ ...options, ...given }).paths as JsonObject)
+
+const pages = ['/', '/docs', '/openapi.json', '/livez', '/readyz']
+const wellKnown = ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
+const tokens = ['/tokens/create', '/tokens/refresh', '/tokens/verify', '/tokens/revoke']
 
 test("the gateway's document has its own endpoints", (t) => {
-  t.deepEqual(pathsOf(''), ['/', '/docs', '/openapi.json', '/livez', '/readyz'])
+  t.deepEqual(pathsOf(), [...pages, ...tokens, ...wellKnown, '/tokens/dummy'])
 })
 
-test('a route prefix is put in front of all but the health endpoints', (t) => {
-  t.deepEqual(pathsOf('/e'), ['/e', '/e/docs', '/e/openapi.json', '/livez', '/readyz'])
+test('without dummies, as in production, the document does not know of them', (t) => {
+  t.deepEqual(pathsOf({ dummies: false }), [...pages, ...tokens, ...wellKnown])
+  t.false(JSON.stringify(createGatewayDocument({ ...options, dummies: false })).includes('dummy'))
+})
+
+test('without a database the document has no tokens, and no client to authenticate', (t) => {
+  t.deepEqual(pathsOf({ tokens: false }), pages)
+  const { components } = createGatewayDocument({ ...options, tokens: false }) as { components: JsonObject }
+  t.deepEqual(Object.keys(components.securitySchemes as JsonObject), ['bearer'])
+})
+
+test('a route prefix is put in front of all but the health and well-known endpoints', (t) => {
+  t.deepEqual(pathsOf({ routePrefix: '/e', dummies: false }), [
+    ...['/e', '/e/docs', '/e/openapi.json', '/livez', '/readyz'],
+    ...tokens.map((path) => `/e${path}`),
+    ...wellKnown,
+  ])
 })
 
 test("the gateway's document could itself be merged, and is served relative to where it was loaded", (t) => {
-  const document = createGatewayDocument({ routePrefix: '', version: '1.2.3' })
+  const document = createGatewayDocument(options)
   t.true('document' in inspect(document))
   t.like(document, { openapi: '3.1.0', info: { version: '1.2.3' }, servers: [{ url: '/' }] })
 })
 
-test('every endpoint of the document answers as its schema says', async (t) => {
+test('a token endpoint takes JSON and a form, by the schema that checks them, and says who may ask', (t) => {
+  const { paths } = createGatewayDocument(options) as { paths: Record<string, JsonObject> }
+  const { post } = paths['/tokens/create'] as { post: JsonObject }
+  t.deepEqual(post.security, [{ client: [] }])
+  const { content } = post.requestBody as { content: Record<string, { schema: JsonObject }> }
+  t.deepEqual(Object.keys(content), ['application/json', 'application/x-www-form-urlencoded'])
+  const { schema } = content['application/json']!
+  t.deepEqual(schema.required, ['subject'])
+  t.like(schema, { type: 'object', additionalProperties: false })
+  t.deepEqual(Object.keys(schema.properties as JsonObject), [
+    ...['subject', 'scope', 'audience', 'claims', 'client_id', 'client_secret'],
+  ])
+  t.deepEqual((paths['/tokens/refresh'] as { post: JsonObject }).post.security, [{}, { client: [] }])
+})
+
+test('every reference of the document leads to something', (t) => {
+  for (const given of [options, { ...options, tokens: false }]) {
+    const document = createGatewayDocument(given)
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(
+      ([, path]) => path!,
+    )
+    t.true(references.length > 0)
+    for (const path of references) {
+      const found = path
+        .split('/')
+        .reduce<unknown>((at, key) => (at as JsonObject | undefined)?.[key], document)
+      t.truthy(found, path)
+    }
+  }
+})
+
+test('every page of the document answers as its schema says', async (t) => {
   const { url } = await startGateway(t)
   for (const { path, responses } of endpoints) {
     const reply = await fetch(url + path)
@@ -35,7 +88,10 @@ test('every endpoint of the document answers as its schema says', async (t) => {
 })
 
 test('the examples of the document fit their schemas', (t) => {
-  for (const { responses } of endpoints) {
+  for (const { request, responses } of [...endpoints, ...tokenEndpoints, dummyEndpoint]) {
+    for (const example of Object.values(request?.examples ?? {})) {
+      t.notThrows(() => request?.schema.parse(example))
+    }
     for (const { content = {} } of responses) {
       for (const { schema, example } of Object.values(content)) {
         if (example !== undefined) t.notThrows(() => schema.parse(example))

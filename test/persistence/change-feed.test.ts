@@ -1,4 +1,6 @@
 import { EventEmitter, once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { ExecutionContext } from 'ava'
 import {
   eachDatabase,
   ownPostgres,
@@ -134,3 +136,58 @@ postgresTest('a listening connection that is cut is made anew, and what it misse
   await execute(server.url, 'notify changes')
   await reads.reach(4)
 })
+
+postgresTest(
+  'after a partition neither the pool nor the listening connection waits for its dead ones',
+  async (t) => {
+    const server = await ownPostgres(t)
+    const relay = await startRelay(t, server.url)
+    const database = await startDatabase(t, postgresConfig(relay.url, { statementTimeoutMs: 500 }))
+    const select = () => database.run((em) => em.execute('select pg_sleep(0.05)'))
+    const reads = createReads()
+    database.follow({ channel: 'changes', intervalMs: neverMs, read: reads.read })
+    await reads.reach(2)
+    // All of the pool's connections are open, and idle.
+    await Promise.all(Array.from({ length: 5 }, select))
+    relay.silenceOpenConnections()
+  console.error('step0')
+    await t.throwsAsync(select(), { message: 'Database unavailable' })
+    const since = performance.now()
+    await Promise.all(Array.from({ length: 5 }, select))
+    t.true(performance.now() - since < 500)
+    await reads.reach(3)
+    await execute(server.url, 'notify changes')
+    await reads.reach(4)
+  },
+)
+
+/** A TCP relay in front of a server that can swallow what travels on the connections of now. */
+async function startRelay(t: ExecutionContext, url: string) {
+  const target = new URL(url)
+  const sockets = new Set<Socket>()
+  const relay = createServer((near) => {
+    const far = connect(Number(target.port), '127.0.0.1')
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+    }
+    near.on('data', (data) => !silent.has(near) && far.write(data))
+    far.on('data', (data) => !silent.has(near) && near.write(data))
+    near.on('close', () => far.destroy())
+    far.on('close', () => !silent.has(near) && near.destroy())
+  })
+  const silent = new Set<Socket>()
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    relay.close()
+  })
+  target.port = String((relay.address() as AddressInfo).port)
+  return {
+    url: target.href,
+    silenceOpenConnections() {
+      for (const socket of sockets) silent.add(socket)
+    },
+  }
+}

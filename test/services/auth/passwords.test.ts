@@ -38,21 +38,21 @@ test('nobody has any password', async (t) => {
 test('a user that does not exist takes as long to refuse as one that does', async (t) => {
   const passwords = createPasswords()
   const hash = await passwords.hash('correct horse')
-  const took = { known: [] as number[], unknown: [] as number[] }
-  for (let i = 0; i < 7; i += 1) {
+  const fastest = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY }
+  const alike = () => fastest.unknown > fastest.known / 2 && fastest.unknown < fastest.known * 2
+  // The fastest of several is the one that a busy machine disturbed least.
+  for (let i = 0; i < 5 || (i < 50 && !alike()); i += 1) {
     for (const [who, known] of [
       ['known', hash],
       ['unknown', undefined],
     ] as const) {
       const startedAt = performance.now()
       await passwords.verify('wrong', known)
-      took[who].push(performance.now() - startedAt)
+      fastest[who] = Math.min(fastest[who], performance.now() - startedAt)
     }
   }
-  // The fastest run is the one that the machine disturbed least.
-  const [known, unknown] = [Math.min(...took.known), Math.min(...took.unknown)]
-  t.log(`${known.toFixed(1)} ms and ${unknown.toFixed(1)} ms`)
-  t.true(unknown > known / 2 && unknown < known * 2)
+  t.log(`${fastest.known.toFixed(1)} ms and ${fastest.unknown.toFixed(1)} ms`)
+  t.true(alike())
 })
 
 test('the main thread is free while a password is hashed', async (t) => {

@@ -17,14 +17,13 @@ async function start(
   return house
 }
 
-async function query(t: ExecutionContext, { url }: PostgresConfig, sql: string, values: unknown[] = []) {
+async function query({ url }: PostgresConfig, sql: string, values: unknown[] = []) {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
     return (await client.query<Record<string, unknown>>(sql, values)).rows
   } finally {
     await client.end()
-    t.pass()
   }
 }
 
@@ -36,18 +35,14 @@ postgresTest(
     const [ann, nobody] = [email(), email()]
     await house.post('/user/signup', { email: ann, password })
     await house.post('/user/login', { email: nobody, password })
-    const tables = await query(
-      t,
-      config,
-      "select tablename from pg_tables where schemaname = 'auth' order by 1",
-    )
+    const tables = await query(config, "select tablename from pg_tables where schemaname = 'auth' order by 1")
     t.deepEqual(
       tables.map(({ tablename }) => tablename),
       ['migrations', 'rate_limits', 'users'],
     )
     const rows = [
-      ...(await query(t, config, 'select * from auth.users')),
-      ...(await query(t, config, 'select * from auth.rate_limits')),
+      ...(await query(config, 'select * from auth.users')),
+      ...(await query(config, 'select * from auth.rate_limits')),
     ]
     const text = JSON.stringify(rows)
     t.true(text.includes(ann))
@@ -63,9 +58,8 @@ postgresTest('a login with the right password renews a hash of another cost', as
   const ann = email()
   await house.post('/user/signup', { email: ann, password })
   const weak = await createPasswords({ cost: { memory: 64, passes: 1, parallelism: 1 } }).hash(password)
-  await query(t, config, 'update auth.users set password_hash = $1', [weak])
-  const stored = async () =>
-    (await query(t, config, 'select password_hash from auth.users'))[0]?.password_hash
+  await query(config, 'update auth.users set password_hash = $1', [weak])
+  const stored = async () => (await query(config, 'select password_hash from auth.users'))[0]?.password_hash
 
   t.is((await house.post('/user/login', { email: ann, password: 'wrong' })).status, 401)
   t.is(await stored(), weak)
