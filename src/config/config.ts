@@ -84,7 +84,7 @@ export interface TrustedIssuerConfig {
   readonly audience: string
 }
 
-export interface ProtectionConfig {
+interface ProtectionConfig {
   readonly corsOrigins: readonly string[]
   /** The largest forwarded request body in bytes; undefined for no limit. */
   readonly bodyLimit: number | undefined

@@ -6,7 +6,7 @@ export type PublishedRoute = Pick<
 >
 
 /** A path as the public sees it, and the route that a request for it takes. */
-export interface PublicPath {
+interface PublicPath {
   readonly path: string
   readonly route: PublishedRoute
 }

@@ -116,11 +116,11 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   function perform<T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T> {
-    return attempt(() => {
-      if (connected === undefined) throw new ConnectionFault('not started yet')
-      // Without the context of whatever transaction the caller may be in: this is another one.
-      return work(connected.orm.em.fork({ disableContextResolution: true }))
-    })
+    // No fault that anybody needs to be told of: `start` tells of its own.
+    if (connected === undefined) return Promise.reject(unavailable(new ConnectionFault('not started')))
+    const { em } = connected.orm
+    // Without the context of whatever transaction the caller may be in: this is another one.
+    return attempt(() => work(em.fork({ disableContextResolution: true })))
   }
 
   return {

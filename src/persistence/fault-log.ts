@@ -22,7 +22,7 @@ export function createFaultLog(log: Log, schema: string, now = () => performance
       current = fault
       if (toldAt.size > 100) toldAt.clear()
       toldAt.set(fault, now())
-      log.warn({ schema, fault }, 'the database is away; it is tried again and again')
+      log.warn({ schema, fault }, `the database is away and is tried again: ${fault}`)
     },
     over() {
       if (current === undefined) return

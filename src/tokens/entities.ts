@@ -75,7 +75,7 @@ export const DenialEntity = defineEntity({
 })
 
 /** rate-limiter-flexible's own table, as it wants it. */
-export const RateLimitEntity = defineEntity({
+const RateLimitEntity = defineEntity({
   name: 'RateLimit',
   tableName: 'rate_limits',
   properties: {
@@ -95,4 +95,3 @@ export const tokenEntities = [
 ] as const
 
 export type SigningKey = InferEntity<typeof SigningKeyEntity>
-export type Session = InferEntity<typeof SessionEntity>

@@ -5,7 +5,7 @@ import type { Pass, VerifiedTokens } from './verified.ts'
 import { invalidToken, type Verifier } from './verify.ts'
 
 /** What the guard needs to know of a route. */
-export interface GuardedRoute {
+interface GuardedRoute {
   readonly auth: 'none' | 'optional' | 'required'
   readonly scopes: readonly string[]
   readonly service: string

@@ -11,7 +11,7 @@ export interface RotationOptions {
   readonly derivations: readonly DeriveSuccessor[]
 }
 
-export type Rotated =
+type Rotated =
   | { readonly outcome: 'rotated'; readonly session: SessionTerms; readonly refreshToken: string }
   /** Used before, and not within the grace: somebody has a copy. */
   | { readonly outcome: 'reused'; readonly sessionId: string; readonly clientId: string }

@@ -5,7 +5,7 @@ import type { TrustedIssuer } from './issuers.ts'
 import type { KeyRing } from './keys.ts'
 
 /** A token that was verified, and what it says. */
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly identity: Identity
   readonly claims: JWTPayload
 }

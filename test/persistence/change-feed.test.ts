@@ -150,7 +150,6 @@ postgresTest(
     // All of the pool's connections are open, and idle.
     await Promise.all(Array.from({ length: 5 }, select))
     relay.silenceOpenConnections()
-  console.error('step0')
     await t.throwsAsync(select(), { message: 'Database unavailable' })
     const since = performance.now()
     await Promise.all(Array.from({ length: 5 }, select))
@@ -164,9 +163,10 @@ postgresTest(
 /** A TCP relay in front of a server that can swallow what travels on the connections of now. */
 async function startRelay(t: ExecutionContext, url: string) {
   const target = new URL(url)
+  const port = Number(target.port)
   const sockets = new Set<Socket>()
   const relay = createServer((near) => {
-    const far = connect(Number(target.port), '127.0.0.1')
+    const far = connect(port, '127.0.0.1')
     for (const socket of [near, far]) {
       sockets.add(socket)
       socket.on('error', () => {}).on('close', () => sockets.delete(socket))

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Options of node itself. */
   readonly nodeOptions?: readonly string[]
+  /** Arguments of the program. */
+  readonly args?: readonly string[]
 }
 
 /** Runs one of the repository's programs as a user would, and nothing of it outlives the test. */
@@ -29,9 +31,9 @@ export function startProcess(
   t: ExecutionContext,
   program: string,
   env: Readonly<Record<string, string>>,
-  { cwd = process.cwd(), nodeOptions = [] }: ProcessOptions = {},
+  { cwd = process.cwd(), nodeOptions = [], args = [] }: ProcessOptions = {},
 ): TestProcess {
-  const child = spawn(process.execPath, [...nodeOptions, resolve(program)], {
+  const child = spawn(process.execPath, [...nodeOptions, resolve(program), ...args], {
     cwd,
     env: { PATH: process.env.PATH, DATABASE_URL: 'none', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
