@@ -7,7 +7,7 @@ import { freePorts } from './support/consul.ts'
 import { ownPostgres, sharedPostgres } from './support/database.ts'
 import { dumpDatabase, type Secret, secretsIn } from './support/dump.ts'
 import { createForger, type SigningKeyRow } from './support/forger.ts'
-import { execute, noPostgres } from './support/postgres.ts'
+import { execute, noPostgres, type TestPostgres } from './support/postgres.ts'
 import { startProcess } from './support/processes.ts'
 import {
   clockSkew,
@@ -24,6 +24,8 @@ import { httpUpstream } from './support/upstream.ts'
 const rounds = Number(process.env.ROUNDS ?? 20)
 /** How many gateways start at once: 4, or as many as REPLICAS says. */
 const replicaCount = Number(process.env.REPLICAS ?? 4)
+/** How many times the signing key is changed: once, or as often as ROTATIONS says. */
+const rotations = Number(process.env.ROTATIONS ?? 1)
 /** How long the database stays frozen at least, in seconds: FREEZE. */
 const freezeSeconds = Number(process.env.FREEZE ?? 4.5)
 
@@ -39,9 +41,16 @@ const common = {
 
 const freshDatabase = sharedPostgres()
 
-/** One after the other: there are clocks in them. Skipped where there is no PostgreSQL, unless REQUIRE_POSTGRES=1. */
-function journey(title: string, run: (t: ExecutionContext) => Promise<void>): void {
-  if (noPostgres === undefined) test.serial(title, run)
+/** Tests that load the machine, one after the other. */
+const journey = (title: string, run: Run) => declare(test.serial, title, run)
+/** Tests that mostly wait, side by side. */
+const meanwhile = (title: string, run: Run) => declare(test, title, run)
+
+type Run = (t: ExecutionContext) => Promise<void>
+
+/** Skipped where there is no PostgreSQL, unless REQUIRE_POSTGRES=1. */
+function declare(declared: (title: string, run: Run) => void, title: string, run: Run): void {
+  if (noPostgres === undefined) declared(title, run)
   else if (process.env.REQUIRE_POSTGRES === '1') test(title, (t) => t.fail(noPostgres))
   else test.skip(`${title} (SKIPPED, ${noPostgres})`, run)
 }
@@ -61,7 +70,7 @@ journey('what is revoked on one gateway is refused by the other within a second'
   const { options } = await neighbourhood(t)
   const [a, b] = await Promise.all([startReadyReplica(t, options()), startReadyReplica(t, options())])
   const kinds = ['access token', 'refresh token', 'subject'] as const
-  const lags: Record<string, number[]> = {}
+  const lags = { 'access token': [] as number[], 'refresh token': [] as number[], subject: [] as number[] }
   for (let round = 1; round <= rounds; round++) {
     for (const kind of kinds) {
       const subject = `user-${randomUUID()}`
@@ -79,11 +88,11 @@ journey('what is revoked on one gateway is refused by the other within a second'
       while ((await b.ask('/api/house', pair.access_token)).status !== 401) {
         if (performance.now() - revokedAt > 10_000) return t.fail(`${kind}: still accepted after 10 s`)
       }
-      ;(lags[kind] ??= []).push(performance.now() - revokedAt)
+      lags[kind].push(performance.now() - revokedAt)
     }
   }
   for (const kind of kinds) {
-    const sorted = lags[kind]!.sort((one, other) => one - other)
+    const sorted = lags[kind].sort((one, other) => one - other)
     const [median, largest] = [sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!]
     t.log(
       `${kind}: ${sorted.length} rounds, lag median ${median.toFixed(1)} ms, largest ${largest.toFixed(1)} ms`,
@@ -95,8 +104,9 @@ journey('what is revoked on one gateway is refused by the other within a second'
 journey('a revocation outlives kill -9 of either gateway, from the very first request on', async (t) => {
   const { options } = await neighbourhood(t)
   const replicas = await Promise.all([startReadyReplica(t, options()), startReadyReplica(t, options())])
-  const [port = 0] = await freePorts(1)
+  const ports = await freePorts(2)
   for (const victim of [1, 0] as const) {
+    const port = ports[victim]
     const [a] = replicas as [Replica, Replica]
     const [access, session, good] = [await a.create(), await a.create(), await a.create()]
     for (const { access_token } of [access, session]) {
@@ -132,13 +142,23 @@ journey('a revocation outlives kill -9 of either gateway, from the very first re
     t.is(codeOf(again), 'invalid_grant')
     const name = victim === 1 ? 'B, that had to hear of it' : 'A, that had answered'
     t.log(`${name}: ${statuses.length - 2} replies 503 before the first 401, none 200`)
-    await restarted.kill()
-    if (victim === 1) replicas[1] = await startReadyReplica(t, options())
+    replicas[victim] = restarted
   }
 })
 
-journey('a database that freezes, and one that dies, under load', async (t) => {
-  t.timeout(180_000)
+meanwhile('a database that freezes under load', (t) =>
+  outage(t, (server) => ({ begin: server.freeze, end: server.thaw })),
+)
+
+meanwhile('a database that dies under load', (t) =>
+  outage(t, (server) => ({ begin: server.kill, end: server.start })),
+)
+
+type Outage = { readonly begin: () => unknown; readonly end: () => unknown }
+
+/** Open routes go on, guarded ones for as long as it was promised; afterwards all is well again soon. */
+async function outage(t: ExecutionContext, of: (server: TestPostgres) => Outage) {
+  t.timeout(60_000 + freezeSeconds * 1000)
   const [pollingMs, stalenessMs, statementMs, connectMs] = [500, 3000, 2000, 1000]
   const server = await ownPostgres(t)
   const { options } = await neighbourhood(t, await server.createDatabase())
@@ -156,73 +176,73 @@ journey('a database that freezes, and one that dies, under load', async (t) => {
   t.teardown(load.stop)
   await until(() => load.replies.length > 200, 'there is load')
 
-  async function outage(name: string, begin: () => unknown, end: () => Promise<unknown> | unknown) {
-    const before = load.replies.length
-    const pair = await gateway.create()
-    // What was fresh when it began stays so until the bound, at the earliest since the poll before.
-    await begin()
-    const beganAt = performance.now()
-    const endpoints = Promise.all(
-      [
-        ['/tokens/create', { subject: 'user-1' }],
-        ['/tokens/refresh', { refresh_token: pair.refresh_token }],
-        ['/tokens/revoke', { token: pair.refresh_token }],
-        ['/tokens/verify', { token: pair.refresh_token }],
-      ].map(async ([path, body]) => {
-        const reply = await gateway.post(path as string, body)
-        return { path, status: reply.status, ms: performance.now() - beganAt, headers: reply.headers }
-      }),
-    )
-    await delay(freezeSeconds * 1000)
-    for (const { path, status, ms, headers } of await endpoints) {
-      t.is(status, 503, `${name}: ${path}`)
-      t.truthy(headers['retry-after'])
-      t.true(ms < statementMs + connectMs + 1500, `${name}: ${path} took ${ms} ms`)
-    }
-    t.is((await gateway.ask('/.well-known/jwks.json')).status, 200)
-    t.is((await gateway.ask('/livez')).status, 200)
-    const introspected = await gateway.post('/tokens/verify', { token: access_token })
-    t.is(codeOf(introspected), 'token_state_unknown')
-    const slowest = Math.max(...(await endpoints).map(({ ms }) => ms))
-
-    const during = load.replies.slice(before).filter(({ guarded }) => guarded)
-    const refused = during.filter(({ status }) => status !== 200)
-    const firstMs = Math.min(...refused.map(({ endedAt }) => endedAt)) - beganAt
-    const lastGoodMs =
-      Math.max(...during.filter(({ status }) => status === 200).map(({ startedAt }) => startedAt)) - beganAt
-    t.deepEqual(
-      [...new Set(refused.map(({ status, code }) => `${status} ${code}`))],
-      ['503 token_state_unknown'],
-    )
-    t.true(refused.every(({ retryAfter }) => retryAfter !== undefined))
-    t.true(firstMs > stalenessMs - pollingMs - 300, `${name}: the first 503 came after ${firstMs} ms`)
-    t.true(lastGoodMs < stalenessMs + 1000, `${name}: the last 200 came after ${lastGoodMs} ms`)
-
-    const endAt = performance.now()
-    await end()
-    const back = performance.now()
-    await until(async () => (await gateway.ask('/api/house', access_token)).status === 200, `${name}: over`)
-    const recoveryMs = performance.now() - back
-    t.true(recoveryMs <= 5000, `${name}: guarded routes came back after ${recoveryMs} ms`)
-    await until(
-      async () => (await gateway.post('/tokens/create', { subject: 'user-1' })).status === 200,
-      'tokens',
-    )
-    const endpointsMs = performance.now() - back
-    t.true(endpointsMs <= 5000, `${name}: token endpoints came back after ${endpointsMs} ms`)
-    const settled = load.replies.length
-    await until(() => load.replies.length > settled + 200, 'load goes on')
-    t.true(load.replies.slice(settled + 40).every(({ status }) => status === 200))
-    t.log(
-      `${name} for ${((endAt - beganAt) / 1000).toFixed(1)} s: guarded routes went on for ${seconds(lastGoodMs)} ` +
-        `(first 503 ${seconds(firstMs)}), ${refused.length} guarded replies 503, token endpoints answered 503 ` +
-        `within ${seconds(slowest)}; afterwards guarded routes were back in ${seconds(recoveryMs)}, ` +
-        `token endpoints in ${seconds(endpointsMs)}`,
-    )
+  const { begin, end } = of(server)
+  const pair = await gateway.create()
+  const before = load.replies.length
+  // What was fresh when it began stays so until the bound, at the earliest since the poll before.
+  await begin()
+  const beganAt = performance.now()
+  const endpoints = Promise.all(
+    Object.entries({
+      '/tokens/create': { subject: 'user-1' },
+      '/tokens/refresh': { refresh_token: pair.refresh_token },
+      '/tokens/revoke': { token: pair.refresh_token },
+      '/tokens/verify': { token: pair.refresh_token },
+    }).map(async ([path, body]) => {
+      const reply = await gateway.post(path, body)
+      return { path, status: reply.status, ms: performance.now() - beganAt, headers: reply.headers }
+    }),
+  )
+  await delay(freezeSeconds * 1000)
+  for (const { path, status, ms, headers } of await endpoints) {
+    t.is(status, 503, path)
+    t.truthy(headers['retry-after'])
+    t.true(ms < statementMs + connectMs + 1500, `${path} took ${ms} ms`)
   }
+  t.is((await gateway.ask('/.well-known/jwks.json')).status, 200)
+  t.is((await gateway.ask('/livez')).status, 200)
+  const introspected = await gateway.post('/tokens/verify', { token: access_token })
+  t.is(codeOf(introspected), 'token_state_unknown')
+  const slowest = Math.max(...(await endpoints).map(({ ms }) => ms))
 
-  await outage('frozen', server.freeze, server.thaw)
-  await outage('dead', server.kill, server.start)
+  const during = load.replies.slice(before).filter(({ guarded }) => guarded)
+  const refused = during.filter(({ status }) => status !== 200)
+  const firstMs = Math.min(...refused.map(({ endedAt }) => endedAt)) - beganAt
+  const lastGoodMs =
+    Math.max(...during.filter(({ status }) => status === 200).map(({ startedAt }) => startedAt)) - beganAt
+  t.deepEqual(
+    [...new Set(refused.map(({ status, code }) => `${status} ${code}`))],
+    ['503 token_state_unknown'],
+  )
+  t.true(refused.every(({ retryAfter }) => retryAfter !== undefined))
+  t.true(firstMs > stalenessMs - pollingMs - 300, `the first 503 came after ${firstMs} ms`)
+  t.true(lastGoodMs < stalenessMs + 1000, `the last 200 came after ${lastGoodMs} ms`)
+
+  const endAt = performance.now()
+  await end()
+  const back = performance.now()
+  await until(
+    async () => (await gateway.ask('/api/house', access_token)).status === 200,
+    'guarded routes are back',
+  )
+  const recoveryMs = performance.now() - back
+  t.true(recoveryMs <= 5000, `guarded routes came back after ${recoveryMs} ms`)
+  await until(
+    async () => (await gateway.post('/tokens/create', { subject: 'user-1' })).status === 200,
+    'token endpoints are back',
+  )
+  const endpointsMs = performance.now() - back
+  t.true(endpointsMs <= 5000, `token endpoints came back after ${endpointsMs} ms`)
+  const settled = load.replies.length
+  await until(() => load.replies.length > settled + 200, 'load goes on')
+  t.true(load.replies.slice(settled + 40).every(({ status }) => status === 200))
+  t.log(
+    `away for ${((endAt - beganAt) / 1000).toFixed(1)} s: guarded routes went on for ${seconds(lastGoodMs)} ` +
+      `(first 503 ${seconds(firstMs)}), ${refused.length} guarded replies 503, token endpoints answered 503 ` +
+      `within ${seconds(slowest)}; afterwards guarded routes were back in ${seconds(recoveryMs)}, ` +
+      `token endpoints in ${seconds(endpointsMs)}`,
+  )
+
   await load.stop()
   const open = load.replies.filter(({ guarded }) => !guarded)
   t.deepEqual(
@@ -230,9 +250,9 @@ journey('a database that freezes, and one that dies, under load', async (t) => {
     [],
   )
   t.log(`public routes: ${open.length} requests, none failed; all in all ${load.replies.length}`)
-})
+}
 
-journey('a gateway that starts before its database is alive, and ready soon after it', async (t) => {
+meanwhile('a gateway that starts before its database is alive, and ready soon after it', async (t) => {
   const server = await ownPostgres(t)
   const databaseUrl = await server.createDatabase()
   await server.kill()
@@ -344,7 +364,6 @@ journey('neither the database nor what is printed shows a token, a key or a secr
     await a.ask(`/tokens/${path}?token=${user.refresh_token}`, user.access_token, { method: 'POST' })
   }
   await a.post(`/tokens/create`, { subject: user.refresh_token, scope: `"${first.refresh_token}` })
-  await a.ask(`/tokens/${user.refresh_token}`)
 
   // What the gateways have from their settings, and what they made.
   keep('client secret', clientSecret)
@@ -362,11 +381,9 @@ journey('neither the database nor what is printed shows a token, a key or a secr
   t.deepEqual(secretsIn(dump, secrets), [])
   t.notRegex(dump, /"+d"+ *:/, 'a private member of a JWK')
 
-  t.true(
-    [a, b].every(({ process }) => process.output().includes('POST /tokens/create') || process === b.process),
-  )
   const printed = [a.process, b.process, house].map((process) => process.output()).join('\n')
   const isDummy = ({ name }: Secret) => /dummy$/.test(name) && !name.startsWith('refresh')
+  t.regex(printed, /POST \/tokens\/create/)
   t.true(printed.includes(`dummy token: ${dummy.access_token}`))
   t.deepEqual(
     secretsIn(
@@ -425,7 +442,6 @@ journey('signing keys are rotated under load without one unexpected 401', async 
       }
     }
   })
-  const rotations = 2
   for (let rotation = 1; rotation <= rotations; rotation++) {
     // Both know the key that is to be next.
     const next = (await signingKeys(url)).find((key) => key.activated_at === null)!.kid
@@ -442,14 +458,14 @@ journey('signing keys are rotated under load without one unexpected 401', async 
     t.is(command.output().trim(), next)
     await until(() => kids.has(next), 'tokens are signed with it')
     const then = uses
-    await until(() => uses > then + 100, 'load goes on')
+    await until(() => uses > then + 200, 'load goes on')
   }
   going = false
   await Promise.all(callers)
   t.deepEqual(wrong, [])
   t.is(kids.size, rotations + 1)
   for (const replica of replicas) t.is((await replica.ask('/api/house', before.access_token)).status, 200)
-  t.log(`${rotations} rotations, ${uses} uses of tokens, none refused`)
+  t.log(`rotations: ${rotations}; ${uses} uses of tokens, none refused`)
 })
 
 journey('clocks that are almost a minute wrong, either way, cost at most that minute', async (t) => {
@@ -479,8 +495,7 @@ journey('clocks that are almost a minute wrong, either way, cost at most that mi
   }
   const [row] = await signingKeys(url)
   const forger = await createForger(row!, encryptionKey, issuer)
-  const expiring = (seconds: number) =>
-    forger.genuine({}, { iat: undefined, ...{ iat: now() - 600, exp: now() + seconds } })
+  const expiring = (seconds: number) => forger.genuine({}, { iat: now() - 600, exp: now() + seconds })
   t.is((await right!.ask('/api/house', await expiring(-1))).status, 401)
   t.is((await ahead!.ask('/api/house', await expiring(60))).status, 200, 'a minute early at most')
   t.is((await behind!.ask('/api/house', await expiring(-60))).status, 401, 'a minute late at most')
@@ -518,7 +533,7 @@ function startLoad(gateway: Replica, token: string) {
         code: reply.status === 200 ? undefined : codeOf(reply),
         retryAfter: (reply.headers as Record<string, string>)['retry-after'],
       })
-      await delay(20)
+      await delay(40)
     }
   })
   return {

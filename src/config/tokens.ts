@@ -27,6 +27,13 @@ export function readTokens(values: Partial<SettingValues>, faults: Fault[]): Tok
       expected: 'longer than that: else guarded routes would answer 503 between two readings',
     })
   }
+  if (values.TRUSTED_ISSUERS?.some(({ issuer }) => issuer === values.PUBLIC_URL)) {
+    faults.push({
+      place: { variable: 'TRUSTED_ISSUERS' },
+      found: "the gateway's own issuer (PUBLIC_URL)",
+      expected: 'other issuers',
+    })
+  }
   // The values of faulty variables are absent; the start ends before anybody reads these.
   const known = values as SettingValues
   return {

@@ -47,6 +47,8 @@ const algorithms = [
   'EdDSA',
   'Ed25519',
 ]
+/** Of the gateway's own tokens, whatever it was set to when they were signed (ACCESS_TOKEN_LIFETIME). */
+const longestLifetimeSeconds = 900
 /** For the clocks of others (their `nbf`); the gateway's own tokens have none and are judged to the second. */
 const clockToleranceSeconds = 30
 
@@ -68,6 +70,12 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
       typ: 'at+jwt',
       requiredClaims: ['aud', 'exp', 'iat', 'jti', 'sub', 'client_id', 'sid'],
     })
+    // What cannot be denied, by its ids and until its end, must not pass: not even one signed with our key.
+    const { exp, iat, jti, sid } = payload
+    const lifetime = exp! - iat!
+    if (!Number.isSafeInteger(exp) || !(lifetime <= longestLifetimeSeconds))
+      throw new Error('a lifetime of no token')
+    if (typeof jti !== 'string' || typeof sid !== 'string') throw new Error('ids of no token')
     return { identity: identityOf(payload), claims: payload }
   }
 

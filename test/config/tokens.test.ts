@@ -63,6 +63,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
     'https://a https://b',
     'ftp://a https://b c',
     'https://a https://b c,https://a https://b d',
+    'http://localhost:8080 https://b c',
   ],
   USER_ID_HEADER: ['Authorization', 'X_User', 'X-User:'],
   CORS_ORIGINS: ['*', 'https://a.example/path', 'null', 'a.example', 'https://*.example'],
