@@ -23,21 +23,38 @@ const read = bodyParser({
 
 /**
  * Reads the body, JSON or a form, into `ctx.state.body`. No body is an empty one.
- * @throws GatewayError `unsupported_media_type`, `payload_too_large`, `invalid_request`
+ * @param timeoutMs how long the whole of it may take to come: nobody needs that long for so little
+ * @throws GatewayError `unsupported_media_type`, `payload_too_large`, `invalid_request`, `request_timeout`
  */
-export const readBody: TokenStep = async (ctx, next) => {
-  const type = ctx.is(json, form)
-  const encoding = ctx.get('Content-Encoding')
-  if ((type === false && ctx.request.length !== 0) || (encoding !== '' && encoding !== 'identity')) {
-    throw new GatewayError('unsupported_media_type', {
-      detail: `Expected a body of ${json} or ${form}, not compressed.`,
-      headers: { Accept: `${json}, ${form}`, 'Accept-Encoding': 'identity' },
-    })
+export function createReadBody(timeoutMs = 10_000): TokenStep {
+  return async function readBody(ctx, next) {
+    const type = ctx.is(json, form)
+    const encoding = ctx.get('Content-Encoding')
+    if ((type === false && ctx.request.length !== 0) || (encoding !== '' && encoding !== 'identity')) {
+      throw new GatewayError('unsupported_media_type', {
+        detail: `Expected a body of ${json} or ${form}, not compressed.`,
+        headers: { Accept: `${json}, ${form}`, 'Accept-Encoding': 'identity' },
+      })
+    }
+    await within(
+      timeoutMs,
+      read(ctx as unknown as Context, async () => {}),
+    )
+    const text = (ctx.request as { rawBody?: string }).rawBody ?? ''
+    ctx.state.body = type === form ? parseForm(text) : parseJson(text)
+    return next()
   }
-  await read(ctx as unknown as Context, async () => {})
-  const text = (ctx.request as { rawBody?: string }).rawBody ?? ''
-  ctx.state.body = type === form ? parseForm(text) : parseJson(text)
-  return next()
+}
+
+/** The error boundary closes the connection of a request that was not read to its end. */
+async function within(ms: number, reading: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new GatewayError('request_timeout')), ms)
+  try {
+    await Promise.race([reading, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
-import { readBody } from './body.ts'
+import { createReadBody } from './body.ts'
 import { createIdentifyClient } from './clients.ts'
 import { createCreate, createOpen } from './create.ts'
 import type { Denials } from './denials.ts'
@@ -17,10 +17,11 @@ import type { KeyRing } from './keys.ts'
 import type { AuthenticationFailures } from './limits.ts'
 import { createJwks, createMetadata } from './metadata.ts'
 import { createRefresh } from './refresh.ts'
+import type { RequestLimit } from './request-limit.ts'
 import { createRevoke } from './revoke.ts'
 import { createRotation } from './rotation.ts'
 import { createSuccessorDerivation } from './secrets.ts'
-import type { TokenState, TokenStep } from './state.ts'
+import type { TokenState } from './state.ts'
 
 export interface TokenRoutesOptions {
   readonly config: Omit<TokensConfig, 'trustedIssuers' | 'headers' | 'revocation'>
@@ -37,7 +38,7 @@ export interface TokenRoutesOptions {
   readonly dummies: Dummies | undefined
   /** The key-encryption keys, newest first: see rotation.ts. */
   readonly successorKeys: readonly Uint8Array[]
-  readonly limitRequests: Middleware<DoorState>
+  readonly requestLimit: RequestLimit
   readonly failures: AuthenticationFailures
   readonly log: Log
 }
@@ -52,10 +53,8 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
   const { config, publicUrl, routePrefix, database, issuer, dummies, log } = options
   const { clients, audience, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
-  const limitRequests = options.limitRequests as TokenStep
-  // A client that has shown its secret asks for many: a house that logs people in does so from one address.
-  const limitStrangers: TokenStep = (ctx, next) =>
-    ctx.state.client?.authenticated ? next() : limitRequests(ctx, next)
+  const { count, settle } = options.requestLimit
+  const readBody = createReadBody()
   const rotate = createRotation({
     refreshTokenLifetime: config.refreshTokenLifetime,
     graceMs: config.refreshGraceMs,
@@ -69,14 +68,14 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
 
   const router = new Router<TokenState>({ strict: true, sensitive: true })
   const at = (path: string) => `${routePrefix}/tokens${path}`
-  router.post(at('/create'), readBody, identifyClient, limitStrangers, create)
-  router.post(at('/refresh'), readBody, identifyClient, limitStrangers, refresh)
-  router.post(at('/verify'), readBody, identifyClient, limitStrangers, introspect)
-  router.post(at('/revoke'), readBody, identifyClient, limitStrangers, revoke)
+  router.post(at('/create'), count, readBody, identifyClient, settle, create)
+  router.post(at('/refresh'), count, readBody, identifyClient, settle, refresh)
+  router.post(at('/verify'), count, readBody, identifyClient, settle, introspect)
+  router.post(at('/revoke'), count, readBody, identifyClient, settle, revoke)
   if (dummies !== undefined) {
     const { issuer } = config
     const dummy = createDummy({ dummies, open, issuer, audience, accessTokenLifetime, log })
-    router.post(at('/dummy'), limitRequests, readBody, dummy)
+    router.post(at('/dummy'), count, readBody, settle, dummy)
   }
   router.get('/.well-known/jwks.json', createJwks(options))
   router.get(

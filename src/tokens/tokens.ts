@@ -1,6 +1,5 @@
 import type { Middleware } from 'koa'
 import type { Config } from '../config/config.ts'
-import { createRequestLimit } from '../door/rate-limit.ts'
 import type { DoorState } from '../door/state.ts'
 import type { Log } from '../observability/log.ts'
 import { createDatabase, type Database, type DatabaseState } from '../persistence/database.ts'
@@ -16,6 +15,7 @@ import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
 import { createKeyRing } from './keys.ts'
 import { createPruner } from './prune.ts'
+import { createRequestLimit } from './request-limit.ts'
 import { createNoTokenRoutes, createTokenRoutes } from './routes.ts'
 import { createVerifiedTokens } from './verified.ts'
 import { createVerifier } from './verify.ts'
@@ -130,7 +130,7 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
         },
         dummies,
         successorKeys: encryptionKeys.map(({ secret }) => Buffer.from(secret, 'base64')),
-        limitRequests: createRequestLimit(protection.tokenRate),
+        requestLimit: createRequestLimit(protection.tokenRate),
         failures: createAuthenticationFailures({
           rate: protection.tokenFailureRate,
           database: config.database.kind === 'postgres' ? database : undefined,

@@ -14,7 +14,7 @@ test('it is alive from the start, and ready once discovery has spoken', async (t
   const house = await httpUpstream(t, (_request, response) => response.end('ok'))
   const source = handSource('consul-like')
   const config = loadConfig({
-    env: { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' },
+    env: { NODE_ENV: 'test', DATABASE_URL: 'none', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' },
     cwd: import.meta.dirname,
     sources: discoverySources,
   })

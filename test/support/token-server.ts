@@ -151,7 +151,7 @@ export async function startTokenServer(
     inspect: parts.inspect,
     dummies,
     successorKeys: [Buffer.alloc(32, 7)],
-    limitRequests: (_ctx, next) => next(),
+    requestLimit: { count: (_ctx, next) => next(), settle: (_ctx, next) => next() },
     failures: { blocked: async () => {}, failed: async () => {} },
     log,
     ...routes,

@@ -6,18 +6,25 @@ import type { RateConfig } from '../../src/config/config.ts'
 import { createBegin } from '../../src/door/begin.ts'
 import { createErrorBoundary } from '../../src/door/error-boundary.ts'
 import { createIdentifyCaller } from '../../src/door/forwarded.ts'
-import { createRequestLimit } from '../../src/door/rate-limit.ts'
-import type { DoorState } from '../../src/door/state.ts'
+import { createRequestLimit } from '../../src/tokens/request-limit.ts'
+import type { TokenState } from '../../src/tokens/state.ts'
 import { recordedLog } from '../support/hand-source.ts'
 import { codeOf, request } from '../support/request.ts'
 import { until } from '../support/until.ts'
 
 /** A door that believes its callers' X-Forwarded-For and lets so many in. */
 async function door(t: ExecutionContext, rate: RateConfig) {
-  const app = new Koa<DoorState>()
+  const app = new Koa<TokenState>()
   app.use(createBegin({ identify: createIdentifyCaller(['127.0.0.1']) }))
   app.use(createErrorBoundary({ log: recordedLog(), draining: () => false }))
-  app.use(createRequestLimit(rate))
+  const { count, settle } = createRequestLimit(rate)
+  app.use(count)
+  app.use((ctx, next) => {
+    const authenticated = ctx.get('Authorization') === 'Basic right'
+    ctx.state.client = authenticated ? { id: 'auth', authenticated } : undefined
+    return next()
+  })
+  app.use(settle)
   app.use((ctx) => {
     ctx.body = 'hello'
   })
@@ -25,7 +32,8 @@ async function door(t: ExecutionContext, rate: RateConfig) {
   await new Promise((resolve) => server.once('listening', resolve))
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return (address: string) => request(url, { headers: { 'X-Forwarded-For': address } })
+  return (address: string, authorization?: string) =>
+    request(url, { headers: { 'X-Forwarded-For': address, ...(authorization && { authorization }) } })
 }
 
 test('as many requests as the rate says are let in, and no more', async (t) => {
@@ -67,4 +75,13 @@ test('once the window is over the address is let in again', async (t) => {
   t.is(refused.status, 429)
   t.is(refused.headers['retry-after'], '1')
   await until(async () => (await ask('203.0.113.7')).status === 200, 'let in again', 5000)
+})
+
+test('a client that shows its secret is not counted, and not refused for what strangers at its address do', async (t) => {
+  const ask = await door(t, { points: 2, seconds: 60 })
+  for (let i = 0; i < 5; i += 1) t.is((await ask('203.0.113.7', 'Basic right')).status, 200)
+  for (let i = 0; i < 2; i += 1) t.is((await ask('203.0.113.7')).status, 200)
+  t.is((await ask('203.0.113.7')).status, 429)
+  t.is((await ask('203.0.113.7', 'Basic wrong')).status, 429)
+  t.is((await ask('203.0.113.7', 'Basic right')).status, 200)
 })
