@@ -18,7 +18,7 @@ export async function measureSigning(): Promise<string[][]> {
     active: () => ({ kid, algorithm: 'ES256', privateKey }) as const,
     find: (wanted: string) => (wanted === kid ? publicKey : undefined),
   }
-  const own = createIssuer({ keys, issuer, accessTokenLifetimeSeconds: 900 })
+  const own = createIssuer({ keys, issuer, audience: issuer, accessTokenLifetimeSeconds: 900 })
   const verifier = createVerifier({ keys, issuer, audience: issuer, trusted: [] })
   const guard = createGuard({
     verifier,

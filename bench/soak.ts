@@ -42,6 +42,7 @@ async function main(): Promise<void> {
         NODE_ENV: 'production',
         HOST: '127.0.0.1',
         PORT: String(port),
+        PUBLIC_URL: `http://127.0.0.1:${port}`,
         ENCRYPTION_KEYS: `soak:${randomBytes(32).toString('base64')}`,
         GATEWAY_CLIENTS: client,
         TOKEN_RATE_LIMIT: '1000000/1m',

@@ -18,6 +18,7 @@ import { mountRoutes } from './door/routes.ts'
 import { createSecureReply, createSecurityHeaders } from './door/security-headers.ts'
 import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
+import { createUnnamedProxyNotice } from './door/unnamed-proxy.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
 import type { Embedded } from './persistence/embedded.ts'
@@ -92,6 +93,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     renew: routes.renew,
     reservedHeaders,
     idleTimeoutMs: config.timeouts.webSocketIdleMs,
+    isRevoked: tokens.isRevoked,
   })
 
   const pages = createPages({
@@ -117,6 +119,10 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     errorBoundary: createErrorBoundary({ log, secureReply, draining: () => draining }),
     cors: cors?.middleware,
     ownPaths,
+    unnamedProxy:
+      config.environment === 'production' && config.trustedProxies.length === 0
+        ? createUnnamedProxyNotice(log)
+        : undefined,
     readyz: createReadyz({
       discovered: addressBook.ready,
       sources: addressBook.sources,

@@ -1,6 +1,8 @@
 import type { Config } from './config/config.ts'
 import { ConfigError } from './config/fault.ts'
 import { loadConfig } from './config/load.ts'
+import { isLoopback } from './config/loopback.ts'
+import { developmentClient } from './config/token-settings.ts'
 import type { Environment } from './discovery/source.ts'
 import { discoverySources } from './discovery/sources/index.ts'
 import { createGateway, type Gateway } from './gateway.ts'
@@ -35,11 +37,11 @@ export async function startGateway(
   options: StartOptions = {},
 ): Promise<StartedGateway> {
   const config = readConfig(env, cwd)
-  const encryptionKeys = await readKeys(config)
   const log = createLog({
     level: config.logLevel,
     format: config.environment === 'production' ? 'json' : 'people',
   })
+  const encryptionKeys = await readKeys(config, log)
   const gateway = createGateway(config, { log, encryptionKeys, ...options })
   try {
     const { port } = await gateway.start()
@@ -65,10 +67,10 @@ function urlOf(config: Config, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-async function readKeys({ database }: Config): Promise<readonly EncryptionKey[]> {
+async function readKeys({ database }: Config, log: GatewayLog): Promise<readonly EncryptionKey[]> {
   if (database.kind === 'none') return []
   try {
-    return await readEncryptionKeys(database.encryptionKeys)
+    return await readEncryptionKeys(database.encryptionKeys, log)
   } catch (error) {
     throw new StartError(error instanceof Error ? error.message : String(error), { cause: error })
   }
@@ -80,6 +82,19 @@ function announce(config: Config, url: string, log: GatewayLog): void {
   if (config.environment === 'production') return
   log.info({}, `  API docs   ${url}${config.routePrefix}/docs`)
   log.info({}, `  try        curl ${url}/api/users`)
+  const open = openInDevelopment(config)
+  if (open.length === 0 || isLoopback(config.host)) return
+  log.warn({ host: config.host }, `HOST is ${config.host}: whoever reaches it may use ${open.join(', and ')}`)
+}
+
+/** What everybody knows how to get tokens with. */
+function openInDevelopment({ database, tokens, routePrefix }: Config): string[] {
+  if (database.kind === 'none') return []
+  const { id, secret } = developmentClient
+  return [
+    ...(tokens.dummies ? [`${routePrefix}/tokens/dummy, which makes a token of any text`] : []),
+    ...(tokens.clients.some((one) => one.secret === secret) ? [`the documented client ${id}:${secret}`] : []),
+  ]
 }
 
 function explainListen(error: unknown, { host, port }: Config): string {

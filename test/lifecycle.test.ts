@@ -145,7 +145,13 @@ test('a log that nobody reads any more does not take the gateway with it', async
     const child = startProcess(
       t,
       'src/main.ts',
-      { NODE_ENV: environment, HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' },
+      {
+        NODE_ENV: environment,
+        PUBLIC_URL: 'http://127.0.0.1',
+        HOST: '127.0.0.1',
+        PORT: '0',
+        DRAIN_DELAY: '0s',
+      },
       { cwd },
     )
     const [url] = await child.printed(/http:\/\/127\.0\.0\.1:\d+/)

@@ -28,8 +28,16 @@ export function login({ users, passwords, limits, gateway }: LoginOptions): Midd
     const user = await users.findByEmail(email)
     const { matches, outdated } = await passwords.verify(password, user?.passwordHash)
     if (user === undefined || !matches) return undefined
-    if (outdated) await users.replacePasswordHash(user, await passwords.hash(password))
+    if (outdated) await renew(user, password)
     return user
+  }
+
+  async function renew(user: User, password: string): Promise<void> {
+    try {
+      await users.replacePasswordHash(user, await passwords.hash(password))
+    } catch {
+      // Too busy, or no database: the password was right all the same, and the next login tries again.
+    }
   }
 
   return async (ctx) => {

@@ -63,7 +63,6 @@ async function withKeyRing<T>(context: CommandContext, work: (ring: KeyRing) => 
         sealer,
         log: quiet,
         signingKeyLifetimeSeconds: tokens.signingKeyLifetime,
-        accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
         pollingIntervalMs: tokens.revocation.pollingIntervalMs,
       }),
     ),

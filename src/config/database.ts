@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Environment } from '../discovery/source.ts'
 import type { DatabaseConfig, EncryptionKeysConfig } from './config.ts'
-import type { Fault } from './fault.ts'
+import { type Fault, missingInProduction } from './fault.ts'
 import type { SettingValues } from './settings.ts'
 
 /**
@@ -18,10 +18,14 @@ export function readDatabase(
   if (url === 'none') return { kind: 'none' }
   const production = values.NODE_ENV === 'production'
   if (production && environment.DATABASE_URL === undefined && environment.DATA_DIR === undefined) {
-    faults.push(missing('DATABASE_URL', 'PostgreSQL; or DATA_DIR for the embedded database; or none'))
+    faults.push(
+      missingInProduction('DATABASE_URL', 'PostgreSQL; or DATA_DIR for the embedded database; or none'),
+    )
   }
   if (production && environment.ENCRYPTION_KEYS === undefined) {
-    faults.push(missing('ENCRYPTION_KEYS', 'id:base64 of 32 bytes; openssl rand -base64 32 makes one'))
+    faults.push(
+      missingInProduction('ENCRYPTION_KEYS', 'id:base64 of 32 bytes; openssl rand -base64 32 makes one'),
+    )
   }
   const dataDir = resolve(cwd, values.DATA_DIR ?? '.data')
   const keys = values.ENCRYPTION_KEYS
@@ -39,9 +43,3 @@ export function readDatabase(
     encryptionKeys,
   }
 }
-
-const missing = (variable: string, expected: string): Fault => ({
-  place: { variable },
-  found: 'nothing in production',
-  expected,
-})

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import type { Environment } from '../discovery/source.ts'
-import { type Fault, shown } from './fault.ts'
+import { type Fault, missingInProduction, shown } from './fault.ts'
 import { expectations } from './issues.ts'
 import { type Setting, type SettingValues, settings } from './settings.ts'
 
@@ -65,10 +65,13 @@ export function errorCode(error: unknown): string {
 
 /** Reads the table of settings. Values of faulty variables are absent. */
 export function readSettings(environment: Environment): { values: Partial<SettingValues>; faults: Fault[] } {
-  const production = environment.NODE_ENV === 'production'
+  const production = environment.NODE_ENV?.trim() === 'production'
   const values: Record<string, unknown> = {}
   const faults: Fault[] = []
   for (const [name, setting] of Object.entries<Setting>(settings)) {
+    if (production && setting.inProduction !== undefined && environment[name] === undefined) {
+      faults.push(missingInProduction(name, setting.inProduction))
+    }
     const text = environment[name] ?? defaultText(setting, production, values)
     if (text === undefined) continue
     const result = setting.schema.safeParse(text.trim())

@@ -18,6 +18,13 @@ export interface Fault {
   readonly expected: string
 }
 
+/** A variable that production does not do without. */
+export const missingInProduction = (variable: string, expected: string): Fault => ({
+  place: { variable },
+  found: 'nothing in production',
+  expected,
+})
+
 /** The configuration cannot be used; says everything that is wrong with it at once. */
 export class ConfigError extends Error {
   override name = 'ConfigError'

@@ -58,7 +58,7 @@ export const protectionSettings = {
   },
   TOKEN_FAILURE_LIMIT: {
     group: 'Protection',
-    meaning: 'failed authentications at /tokens/* of one address, and of one client id',
+    meaning: 'failed authentications at /tokens/* of one address, and of one address for one client',
     schema: rate,
     default: '20/1m',
   },

@@ -17,6 +17,8 @@ export interface Setting {
   readonly unset?: string
   /** Its value is never shown. */
   readonly secret?: boolean
+  /** What is expected in production, where it must be set. */
+  readonly inProduction?: string
 }
 
 /** A host name (RFC 1123) or an IP address, IPv6 with or without brackets. */
@@ -71,9 +73,10 @@ export const settings = {
   },
   PUBLIC_URL: {
     group: 'Door',
-    meaning: 'what browsers see, e.g. https://www.jinmini.com',
+    meaning: 'what browsers see, e.g. https://www.jinmini.com; required in production',
     schema: publicUrl,
     default: 'http://localhost:<PORT>',
+    inProduction: 'what browsers see, such as https://www.jinmini.com: issuer and audience come from it',
   },
   ROUTE_PREFIX: {
     group: 'Door',

@@ -34,7 +34,13 @@ const trustedIssuers = z
   )
 
 const headerMessage = 'expected a header name that begins with X-, such as X-User-Id'
-const headerName = z.string().regex(/^x-[a-z0-9]+(?:-[a-z0-9]+)*$/i, headerMessage)
+const headerName = z
+  .string()
+  .regex(/^x-[a-z0-9]+(?:-[a-z0-9]+)*$/i, headerMessage)
+  .refine(
+    (name) => !/^x-(?:request-id|real-ip|forwarded-.*)$/i.test(name),
+    'expected a name that the gateway uses for nothing else, such as X-User-Id',
+  )
 
 const countMessage = 'expected a whole number from 0 to 1000000'
 const count = z

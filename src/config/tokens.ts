@@ -1,5 +1,6 @@
 import type { TokensConfig } from './config.ts'
-import type { Fault } from './fault.ts'
+import { type Fault, shown } from './fault.ts'
+import { isLoopback } from './loopback.ts'
 import type { SettingValues } from './settings.ts'
 import { developmentClient } from './token-settings.ts'
 
@@ -34,6 +35,16 @@ export function readTokens(values: Partial<SettingValues>, faults: Fault[]): Tok
       expected: 'other issuers',
     })
   }
+  for (const { jwksUrl } of production ? (values.TRUSTED_ISSUERS ?? []) : []) {
+    const { protocol, hostname } = new URL(jwksUrl)
+    if (protocol === 'https:' || isLoopback(hostname)) continue
+    faults.push({
+      place: { variable: 'TRUSTED_ISSUERS' },
+      found: `keys that anybody on the way may replace, ${shown(jwksUrl)}`,
+      expected: 'an https URL of its JWKS in production',
+    })
+  }
+  faults.push(...sameHeaders(values))
   // The values of faulty variables are absent; the start ends before anybody reads these.
   const known = values as SettingValues
   return {
@@ -54,4 +65,15 @@ export function readTokens(values: Partial<SettingValues>, faults: Fault[]): Tok
     headers: { id: known.USER_ID_HEADER, scope: known.USER_SCOPE_HEADER, issuer: known.USER_ISSUER_HEADER },
     dummies: !production,
   }
+}
+
+/** Two things said under one name would be one. */
+function sameHeaders(values: Partial<SettingValues>): Fault[] {
+  const names = ['USER_ID_HEADER', 'USER_SCOPE_HEADER', 'USER_ISSUER_HEADER'] as const
+  return names.flatMap((variable, index) => {
+    const name = values[variable]
+    const first = names.slice(0, index).find((other) => values[other]?.toLowerCase() === name?.toLowerCase())
+    if (name === undefined || first === undefined) return []
+    return [{ place: { variable }, found: `${shown(name)}, as ${first}`, expected: 'a name of its own' }]
+  })
 }

@@ -7,7 +7,7 @@ export interface HealthOptions {
   readonly discovered: () => boolean
   readonly sources: () => readonly SourceStatus[]
   /** Ready once, the database may come and go: what needs none of it goes on. */
-  readonly tokens: Pick<Tokens, 'ready' | 'database'>
+  readonly tokens: Pick<Tokens, 'ready' | 'database' | 'signing'>
   /** The process has been asked to stop. */
   readonly stopping: () => boolean
 }
@@ -28,6 +28,7 @@ export function createReadyz({ discovered, sources, tokens, stopping }: HealthOp
       status: ready ? 'ready' : stopping() ? 'stopping' : 'starting',
       discovery: Object.fromEntries(sources().map(({ source, state }) => [source, state])),
       ...(tokens.database && { database: tokens.database() }),
+      ...(tokens.signing && { signing: tokens.signing() }),
     }
   }
 }

@@ -38,6 +38,7 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   invalid_client: 'invalid_client',
   invalid_grant: 'invalid_grant',
   invalid_scope: 'invalid_scope',
+  unsupported_grant_type: 'unsupported_grant_type',
   invalid_token: 'invalid_token', //                 RFC 6750 §3.1
   insufficient_scope: 'insufficient_scope',
   too_many_requests: 'temporarily_unavailable', //   RFC 6749 §4.1.2.1, which registers it for every endpoint

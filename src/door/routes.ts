@@ -14,6 +14,8 @@ export interface Rooms {
   /** Where there are origins to let in: nobody else pays for it. */
   readonly cors: Middleware<DoorState> | undefined
   readonly ownPaths: OwnPaths
+  /** In production, where no proxies are named. */
+  readonly unnamedProxy: Middleware<DoorState> | undefined
   readonly securityHeaders: Middleware<DoorState>
   readonly readyz: Middleware<DoorState>
   /** `/tokens/*` and `/.well-known/*`. */
@@ -34,6 +36,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
   app.use(checkPath) //                         one reading of the path, or 400
   app.use(
     only(rooms.ownPaths.includes, [
+      ...(rooms.unnamedProxy ? [rooms.unnamedProxy] : []),
       rooms.securityHeaders,
       at('/livez', livez),
       at('/readyz', rooms.readyz),

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
-import { anonymous } from '../proxy/headers.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketOutcome, WebSocketRelay } from '../proxy/websocket.ts'
 import type { Guard } from '../tokens/guard.ts'
+import type { Pass } from '../tokens/verified.ts'
 import { asGatewayError } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import { checkHost } from './host.ts'
@@ -57,9 +57,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       refuse(error)
       done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
     }
-    function enter(to: ProxyRoute, user: readonly string[] = anonymous): void {
+    function enter(to: ProxyRoute, pass: Pass | undefined): void {
       const identity = forwardedIdentity(caller, id)
-      relay.relay({ incoming, socket, head, route: to, identity, user, refuse, done })
+      relay.relay({ incoming, socket, head, route: to, identity, pass, refuse, done })
     }
     try {
       const checked = checkTarget(incoming.url ?? '/')
@@ -73,7 +73,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       const found = route
       const verdict = guard(route, incoming.rawHeaders)
       if (!(verdict instanceof Promise)) {
-        enter(found, verdict?.headers)
+        enter(found, verdict)
         return
       }
       // While the token is verified nobody else listens to the socket, and an error without a listener is fatal.
@@ -83,7 +83,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
         .then((pass) => {
           socket.off('error', onError)
           if (socket.destroyed) throw new GatewayError('client_closed_request')
-          enter(found, pass?.headers)
+          enter(found, pass)
         })
         .catch(turnAway)
     } catch (thrown) {

@@ -66,6 +66,17 @@ const readyzSchema = z.object({
   discovery: z
     .record(z.string(), z.enum(['starting', 'live', 'failing']))
     .describe('How each discovery source is; a failing one serves the last that it knew'),
+  database: z
+    .enum(['starting', 'live', 'failing'])
+    .optional()
+    .describe('Where there is one; while it fails, what needs none of it goes on'),
+  signing: z
+    .enum(['starting', 'ready', 'no key'])
+    .optional()
+    .describe(
+      'Whether tokens can be signed, where there is a database. `no key`: the signing key cannot be opened with ' +
+        'ENCRYPTION_KEYS; the log names the way out',
+    ),
 })
 
 const html = { 'text/html': { schema: z.string() } }
@@ -155,7 +166,9 @@ export const endpoints: readonly Endpoint[] = [
     prefixed: false,
     operationId: 'readyz',
     summary: 'Readiness',
-    description: 'Fails before the address book has been read for the first time, and first on a shutdown.',
+    description:
+      'Fails before the address book has been read for the first time, before tokens can be signed and judged, ' +
+      'and first on a shutdown.',
     responses: [
       {
         status: 200,
@@ -163,7 +176,7 @@ export const endpoints: readonly Endpoint[] = [
         content: {
           'application/json': {
             schema: readyzSchema,
-            example: { status: 'ready', discovery: { static: 'live' } },
+            example: { status: 'ready', discovery: { static: 'live' }, database: 'live', signing: 'ready' },
           },
         },
       },
@@ -173,7 +186,12 @@ export const endpoints: readonly Endpoint[] = [
         content: {
           'application/json': {
             schema: readyzSchema,
-            example: { status: 'stopping', discovery: { static: 'live' } },
+            example: {
+              status: 'starting',
+              discovery: { static: 'live' },
+              database: 'live',
+              signing: 'no key',
+            },
           },
         },
       },

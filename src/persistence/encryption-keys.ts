@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { EncryptionKeysConfig } from '../config/config.ts'
 import { databaseSettings } from '../config/database-settings.ts'
+import type { Log } from '../observability/log.ts'
 import type { EncryptionKey } from './sealer.ts'
 
 /**
@@ -10,12 +11,19 @@ import type { EncryptionKey } from './sealer.ts'
  * yet it is made with one generated key, for its owner only (0600). Of several processes that start at once one
  * makes it and all read the same.
  *
+ * @param log is told of a file that was made, and warned of one that others than its owner may read or change
  * @throws Error naming the file where it cannot be read or made, or holds something else
  */
-export async function readEncryptionKeys(config: EncryptionKeysConfig): Promise<readonly EncryptionKey[]> {
+export async function readEncryptionKeys(
+  config: EncryptionKeysConfig,
+  log?: Pick<Log, 'info' | 'warn'>,
+): Promise<readonly EncryptionKey[]> {
   if ('keys' in config) return config.keys
   const { file } = config
-  const text = (await readOptional(file)) ?? (await generate(file))
+  const text = (await readOptional(file)) ?? (await generate(file, log))
+  if (log !== undefined && (await isOpenToOthers(file))) {
+    log.warn({ file }, `${file}: others than its owner may read the encryption keys; chmod 600 ends that`)
+  }
   const parsed = databaseSettings.ENCRYPTION_KEYS.schema.safeParse(text.trim())
   if (parsed.success) return parsed.data
   throw new Error(
@@ -33,16 +41,24 @@ async function readOptional(file: string): Promise<string | undefined> {
   }
 }
 
+/** By its permission bits, which mean nothing on Windows. */
+async function isOpenToOthers(file: string): Promise<boolean> {
+  return process.platform !== 'win32' && ((await stat(file)).mode & 0o077) !== 0
+}
+
 /** Writes a file beside it and links that into place, which fails where another process was first. */
-async function generate(file: string): Promise<string> {
+async function generate(file: string, log: Pick<Log, 'info'> | undefined): Promise<string> {
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   const id = `${new Date().toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
     await writeDurably(draft, `${id}:${randomBytes(32).toString('base64')}\n`)
-    await link(draft, file).catch((error: unknown) => {
-      if (codeOf(error) !== 'EEXIST') throw error
-    })
+    await link(draft, file).then(
+      () => log?.info({ file }, `a key that secrets are stored under was generated into ${file}`),
+      (error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error
+      },
+    )
     return await readFile(file, 'utf8')
   } catch (error) {
     throw new Error(`${file}: a file of encryption keys cannot be made (${codeOf(error)})`, { cause: error })

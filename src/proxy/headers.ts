@@ -49,12 +49,15 @@ const removedFromRequest = new Set([
 /** Families of names that only the gateway may speak under: any spelling of them is a look-alike. */
 const reservedFamilies = ['x-forwarded-', 'x-user-']
 
+/** In a lower-case name: nearly every name has none. */
+const oddCharacter = /[^a-z0-9-]/
+
 /**
  * The request's headers as a house gets them. Repeated headers stay repeated and in order, names keep their
  * case.
  *
- * A name with an underscore is judged as if it had hyphens: CGI-style servers read both as one, which is how
- * `X_User_Id` would slip past.
+ * A name is judged as CGI-style servers read it, to whom every character but letters and digits is the same:
+ * `X_User_Id` and `X.User.Id` would otherwise slip past.
  *
  * @param user who is calling, as name, value, name, value …
  * @param reserved further lower-case names that only the gateway may speak under
@@ -74,7 +77,7 @@ export function requestHeaders(
     const name = rawHeaders[i]!
     const value = rawHeaders[i + 1]!
     const lower = name.toLowerCase()
-    const plain = lower.includes('_') ? lower.replaceAll('_', '-') : lower
+    const plain = oddCharacter.test(lower) ? lower.replace(/[^a-z0-9]/g, '-') : lower
     if (removedFromRequest.has(plain)) {
       if (lower === 'content-length') contentLength = value
       else if (lower === 'transfer-encoding') chunked = checkTransferEncoding(value)

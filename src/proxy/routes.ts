@@ -1,6 +1,7 @@
-import { createLookup, type Lookup, type Route, type Table } from '../discovery/table.ts'
+import type { Lookup, Route, Table } from '../discovery/table.ts'
 import { balancingPolicies } from './balance/index.ts'
 import type { Picker } from './balance/policy.ts'
+import { createGuardedLookup } from './look-alikes.ts'
 import type { OutlierDetection, UpstreamGroup } from './outlier.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
@@ -22,6 +23,7 @@ export interface ProxyRoute {
 }
 
 export interface ProxyRoutes {
+  /** The longest prefix's route; with a stricter guard for a path that resembles a longer one (look-alikes.ts). */
   find: Lookup<ProxyRoute>
   /** The route as it is now; the one given where the table has no such route any more. */
   renew(route: ProxyRoute): ProxyRoute
@@ -73,7 +75,7 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
     },
     update(table) {
       const routes = compile(table)
-      lookup = createLookup(routes)
+      lookup = createGuardedLookup(routes)
       upstreams.retain(new Set<Upstream>(routes.flatMap((route) => route.group.all)))
     },
   }

@@ -4,11 +4,14 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { endAndLinger } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
-import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
+import type { Identity } from '../tokens/identity.ts'
+import type { Pass } from '../tokens/verified.ts'
+import { anonymous, type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { reasonPhrase } from './reply.ts'
 import { mayRetry, noInstance, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
+import { createTokenWatch } from './token-watch.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { linkSockets, type WebSocketLink } from './websocket-link.ts'
@@ -29,8 +32,8 @@ interface WebSocketRequest {
   readonly head: Buffer
   readonly route: ProxyRoute
   readonly identity: ForwardedIdentity
-  /** Who is calling, as the house will be told: name, value, name, value … */
-  readonly user: readonly string[]
+  /** Who is calling; undefined for nobody in particular. */
+  readonly pass: Pass | undefined
   /** Answers with a problem on the bare socket. */
   readonly refuse: (error: GatewayError) => void
   readonly done: (outcome: WebSocketOutcome) => void
@@ -53,6 +56,8 @@ export interface WebSocketOptions {
   readonly reservedHeaders: ReadonlySet<string>
   /** An open WebSocket on which nothing moves either way is closed after this. */
   readonly idleTimeoutMs: number
+  /** Of a token that a WebSocket was opened with, asked about once a second; expiry is seen to here. */
+  readonly isRevoked: (identity: Identity) => boolean
 }
 
 /** After one side has closed, the other gets this long to close as well. */
@@ -61,15 +66,17 @@ const halfClosedMs = 5000
 /**
  * Relays WebSockets (RFC 6455): the handshake is an ordinary proxied request, retried on another instance as
  * long as nothing was answered; after the 101 the two connections are joined byte by byte, so that frames and
- * extensions are the business of the two ends.
+ * extensions are the business of the two ends. One that was opened with a token is closed within a second of the
+ * token's end.
  */
 export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay {
-  const { outliers, renew, idleTimeoutMs, reservedHeaders } = options
+  const { outliers, renew, idleTimeoutMs, reservedHeaders, isRevoked } = options
+  const tokens = createTokenWatch({ isRevoked })
   const open = new Set<() => void>()
   let closing = false
 
   function relay(request: WebSocketRequest): void {
-    const { incoming, socket, identity } = request
+    const { incoming, socket, identity, pass } = request
     const tried: Upstream[] = []
     let sent = 0
     let departed = 0
@@ -81,6 +88,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     let failure: GatewayError | undefined
     let reply: ServerResponse | undefined
     let link: WebSocketLink | undefined
+    let unwatch: (() => void) | undefined
     const deadline = setTimeout(() => {
       if (controller !== undefined) outliers.failed(route.group, upstream!)
       fail(new GatewayError('upstream_timeout'))
@@ -110,6 +118,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       clearTimeout(deadline)
       hangUp.ignore()
       open.delete(stop)
+      unwatch?.()
       release()
       request.done({ status, attempts: tried.length, upstream, failure })
     }
@@ -121,6 +130,12 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       end(error.status)
       controller?.abort(error)
       if (!socket.destroyed) request.refuse(error)
+    }
+
+    /** The token that it was opened with is worth nothing any more. */
+    function expire(): void {
+      failure = new GatewayError('invalid_token')
+      link?.close()
     }
 
     /** Breaks off what the house had begun to answer. */
@@ -143,7 +158,8 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       tried.push(next)
       next.inFlight += 1
       counted = true
-      const { headers } = requestHeaders(incoming.rawHeaders, identity, request.user, reservedHeaders)
+      const user = pass?.headers ?? anonymous
+      const { headers } = requestHeaders(incoming.rawHeaders, identity, user, reservedHeaders)
       next.pool.dispatch(
         {
           path: forwardedTarget(incoming.url ?? '/', route.cut),
@@ -180,6 +196,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
           halfClosedMs,
           onClosed: () => end(101),
         })
+        unwatch = pass && tokens.add(pass.identity, expire)
       },
       // The house declines: its reply is relayed like any other.
       onResponseStart(started, status, headers, statusMessage) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { RateConfig } from '../config/config.ts'
 import { countedAddress } from '../door/client-address.ts'
@@ -9,7 +9,7 @@ import type { AuthenticationFailures } from './limits.ts'
 import { createSharedCounts } from './shared-counts.ts'
 
 export interface AuthenticationFailuresOptions {
-  /** How many failures one address may have in how long. */
+  /** How many failures one address may have in how long, in all and at one client. */
   readonly rate: RateConfig
   /** Where replicas share what they count: PostgreSQL; undefined for a gateway that is alone. */
   readonly database?: Pick<Database, 'run'> | undefined
@@ -18,16 +18,19 @@ export interface AuthenticationFailuresOptions {
   readonly log: Log
 }
 
-/** A client id is under attack from many addresses when it has this many times the failures that one may have. */
+/** A client is under attack from many addresses when it has this many times the failures that one may have. */
 const attackFactor = 10
 
 /**
- * Makes guessing slow, and locks nobody out who does not guess:
+ * Makes guessing slow, and refuses nobody the right secret because others guessed:
  *
- * - an address (IPv6: a /64) with as many failures as `rate` says is blocked until its window is over;
- * - a client id with ten times as many, from wherever, is under attack, and then one failure is enough for an address
- *   to be blocked for that client id. Each further guess costs an address, while the client itself, at an address
- *   that has not failed, is let in as ever: a stranger cannot lock it out from everywhere.
+ * - an address (IPv6: a /64) with as many failures at one client as `rate` says is blocked for that client until its
+ *   window is over, right or wrong. At another client it may be the address of somebody else, behind the same proxy;
+ * - an address with as many failures in all hears 429 for each further one, and still gets through where it is right.
+ *   So it has at most so many guesses for each client that there is;
+ * - a client with ten times as many, from wherever, is under attack, and then one failure is enough for an address
+ *   to be blocked for that client. Each further guess costs an address, while the client itself, at an address that
+ *   has not failed, is let in as ever: a stranger cannot lock it out from everywhere.
  *
  * Requests are judged by what this replica has in memory: nothing is asked of the database on the way, and when it is
  * away nothing waits for it. Failures alone are shared, after the fact, and the reply to sharing one tells what all
@@ -48,35 +51,35 @@ export function createAuthenticationFailures(options: AuthenticationFailuresOpti
 
   return {
     async blocked(address, clientId) {
-      const keys = keysOf(address, clientId)
-      const [ofAddress, ofClient, ofPair] = await Promise.all(keys.map((key) => local.get(key!)))
-      const isGuessing = ofAddress && ofAddress.consumedPoints >= rate.points
-      const isAttacking = ofPair && ofClient && ofClient.consumedPoints >= rate.points * attackFactor
-      const block = isGuessing ? ofAddress : isAttacking ? ofPair : undefined
-      if (block === undefined) return
-      throw tooManyRequests(block.msBeforeNext, 'Too many failed authentications.')
+      if (clientId === undefined) return
+      const { client, pair } = keysOf(address, clientId)
+      const [ofClient, ofPair] = await Promise.all([local.get(client), local.get(pair)])
+      if (ofPair === null) return
+      const isAttacked = ofClient !== null && ofClient.consumedPoints >= rate.points * attackFactor
+      if (ofPair.consumedPoints >= rate.points || isAttacked) throw tooMany(ofPair.msBeforeNext)
     },
     async failed(address, clientId) {
-      const [ofAddress, ofClient, ofPair] = keysOf(address, clientId)
+      const ofAddress = `address ${countedAddress(address)}`
       // All before anything is awaited: whoever asks next finds them.
-      const counts = [ofAddress, ofClient, ofPair]
-        .filter((key) => key !== undefined)
-        .map((key) => local.penalty(key))
-      // Of the pair it is enough to know that there was one, and no replica hears of that before there was one there.
+      const counted = local.penalty(ofAddress)
+      for (const key of clientId === undefined ? [] : Object.values(keysOf(address, clientId))) {
+        void local.penalty(key)
+        shared?.add(key)
+      }
+      const { consumedPoints, msBeforeNext } = await counted
+      if (consumedPoints > rate.points) throw tooMany(msBeforeNext)
       shared?.add(ofAddress)
-      if (ofClient !== undefined) shared?.add(ofClient)
-      if ((await counts[0])?.consumedPoints === rate.points) {
-        log.warn({ clientAddress: address }, 'address blocked for too many failed authentications')
+      if (consumedPoints === rate.points) {
+        log.warn({ clientAddress: address }, 'address refused for too many failed authentications')
       }
     },
   }
 }
 
-/** Of the address; and, where one was named, of the client id, and of the two together. */
-function keysOf(address: string, clientId: string | undefined): [string, string?, string?] {
-  const counted = countedAddress(address)
-  if (clientId === undefined) return [`address ${counted}`]
-  // Whatever was sent as one, of any length, is a short key; and somebody may have sent a secret.
-  const client = createHash('sha256').update(clientId).digest('base64url')
-  return [`address ${counted}`, `client ${client}`, `pair ${client} ${counted}`]
+const tooMany = (ms: number) => tooManyRequests(ms, 'Too many failed authentications.')
+
+/** Of a client from wherever, and from this address. */
+function keysOf(address: string, clientId: string): { readonly client: string; readonly pair: string } {
+  const digest = hash('sha256', clientId, 'base64url')
+  return { client: `client ${digest}`, pair: `pair ${digest} ${countedAddress(address)}` }
 }

@@ -35,11 +35,12 @@ export function createIdentifyClient({ clients, failures }: ClientsOptions): Tok
     const { candidates, id } = readCredentials(ctx.req, ctx.state.body)
     if (candidates.length > 0) {
       const { address } = ctx.state.caller
-      await failures.blocked(address, id)
+      const named = candidates.find((candidate) => digests.has(candidate.id))?.id
+      await failures.blocked(address, named)
       // All of them, whichever is right.
       const found = candidates.filter((candidate) => matches(candidate.id, candidate.secret))[0]
       if (found === undefined) {
-        await failures.failed(address, id)
+        await failures.failed(address, named)
         throw invalidClient('The client is not known, or its secret is another.')
       }
       ctx.state.client = { id: found.id, authenticated: true }

@@ -56,6 +56,7 @@ export const RefreshTokenEntity = defineEntity({
     hash: p.string().length(43).primary(),
     session: () => p.manyToOne(SessionEntity).deleteRule('cascade').index(),
     createdAt: p.datetime(),
+    /** When it can be forgotten: of one that was used sooner than of one that was not, see rotation.ts. */
     expiresAt: p.datetime().index(),
     usedAt: p.datetime().nullable(),
   },

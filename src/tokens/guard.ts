@@ -40,6 +40,12 @@ export interface GuardOptions {
   readonly now?: () => number
 }
 
+/**
+ * For how long a token of a trusted issuer is remembered; then it is verified anew, by the keys that the issuer has
+ * by then. One of the gateway's own is asked after among the denials each time, and is remembered to its end.
+ */
+const foreignSeconds = 600
+
 /** The guard of routes that ask who is calling: see docs/tokens.md for the journey. */
 export function createGuard(options: GuardOptions): Guard {
   const { verifier, verified, denials, issuer, dummies, headers, now = Date.now } = options
@@ -79,7 +85,10 @@ export function createGuard(options: GuardOptions): Guard {
     if (known !== undefined) return admit(known, route)
     return verifier.verify(token).then(({ identity }) => {
       const pass = passOf(identity)
-      verified.add(token, pass)
+      const { expiresAt } = identity
+      const until =
+        identity.issuer === issuer ? expiresAt : Math.min(expiresAt, now() / 1000 + foreignSeconds)
+      verified.add(token, pass, until)
       return admit(pass, route)
     })
   }
@@ -107,6 +116,8 @@ function stale(): GatewayError {
 /**
  * The token of `Authorization: Bearer …` (RFC 6750 §2.1); undefined where there is none, or other credentials,
  * which are the house's business. Node keeps the first of several headers: here several are a forgery.
+ * @throws GatewayError `invalid_token`, also where it says Bearer and goes on in another way than by a space and a
+ *   token: what was meant is not for a house to guess
  */
 function bearerToken(rawHeaders: readonly string[]): string | undefined {
   let credentials: string | undefined
@@ -116,6 +127,11 @@ function bearerToken(rawHeaders: readonly string[]): string | undefined {
     if (credentials !== undefined) throw invalidToken('There is more than one Authorization header.')
     credentials = rawHeaders[i + 1]
   }
-  if (credentials === undefined || !/^bearer(?: |$)/i.test(credentials)) return undefined
-  return credentials.slice(7).trim()
+  if (credentials === undefined || !bearerScheme.test(credentials)) return undefined
+  const token = /^.{6} +([^ \t].*)$/s.exec(credentials)?.[1]
+  if (token === undefined) throw invalidToken('Expected Bearer, a space and the token.')
+  return token
 }
+
+/** Followed by nothing that the name of a scheme goes on with (RFC 9110 §5.6.2, §11.1). */
+const bearerScheme = /^bearer(?![\w!#$%&'*+.^`|~-])/i

@@ -4,6 +4,7 @@ import type { Database } from '../persistence/database.ts'
 import { checkBody } from './body.ts'
 import { requireClient } from './clients.ts'
 import type { Denials } from './denials.ts'
+import type { Dummies } from './dummies.ts'
 import type { Identity } from './identity.ts'
 import { type Introspection, introspectSchema } from './schemas.ts'
 import { isRefreshTokenShaped } from './secrets.ts'
@@ -22,13 +23,15 @@ export interface IntrospectOptions {
   readonly database: Pick<Database, 'run'>
   readonly inspect: Inspect
   readonly denials: Pick<Denials, 'isFresh'>
+  /** Development only. */
+  readonly dummies: Pick<Dummies, 'find'> | undefined
 }
 
 /**
  * `POST /tokens/verify` (RFC 7662), for a client, or for whoever bears that very token. Access tokens are answered
  * from the signature and what is known of revocations, so that the database may be away for a while.
  */
-export function createIntrospect({ database, inspect, denials }: IntrospectOptions): TokenStep {
+export function createIntrospect({ database, inspect, denials, dummies }: IntrospectOptions): TokenStep {
   async function introspectAccessToken(token: string): Promise<Introspection> {
     const found = await inspect(token)
     if (found === undefined) return inactive
@@ -38,19 +41,8 @@ export function createIntrospect({ database, inspect, denials }: IntrospectOptio
         headers: { 'Retry-After': '5' },
       })
     }
-    const { identity, claims } = found
-    return {
-      active: true,
-      token_type: 'Bearer',
-      sub: identity.subject,
-      client_id: identity.clientId!,
-      ...(identity.scope !== '' && { scope: identity.scope }),
-      exp: claims.exp!,
-      iat: claims.iat!,
-      iss: identity.issuer,
-      aud: claims.aud!,
-      jti: claims.jti!,
-    }
+    const { iat, aud, jti } = found.claims
+    return { ...introspectionOf(found.identity), iat: iat!, aud: aud!, jti: jti! }
   }
 
   async function introspectRefreshToken(token: string): Promise<Introspection> {
@@ -68,17 +60,26 @@ export function createIntrospect({ database, inspect, denials }: IntrospectOptio
 
   return async function introspect(ctx) {
     const { token } = checkBody(introspectSchema, ctx.state.body)
-    if (!isRefreshTokenShaped(token)) {
-      if (!bears(ctx, token)) requireClient(ctx.state.client)
-      ctx.body = await introspectAccessToken(token)
-      return
-    }
-    requireClient(ctx.state.client)
-    ctx.body = await introspectRefreshToken(token)
+    const dummy = dummies?.find(token)
+    const isRefreshToken = dummy === undefined && isRefreshTokenShaped(token)
+    if (isRefreshToken || !bears(ctx, token)) requireClient(ctx.state.client)
+    if (dummy !== undefined) ctx.body = introspectionOf(dummy)
+    else ctx.body = await (isRefreshToken ? introspectRefreshToken(token) : introspectAccessToken(token))
   }
 }
 
 const inactive = { active: false } as const
+
+/** What an access token of the gateway's own has in common with a dummy. */
+const introspectionOf = ({ subject, clientId, scope, expiresAt, issuer }: Identity) => ({
+  active: true as const,
+  token_type: 'Bearer' as const,
+  sub: subject,
+  client_id: clientId!,
+  ...(scope !== '' && { scope }),
+  exp: expiresAt,
+  iss: issuer,
+})
 
 /** Whether the request is authorised with the token itself (RFC 7662 §2.1). */
 function bears({ req }: TokenContext, token: string): boolean {

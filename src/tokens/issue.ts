@@ -15,6 +15,9 @@ export const reservedClaims: ReadonlySet<string> = new Set([
   'jti',
   'sid',
   'scope',
+  // Others' words for scope and client_id: whoever reads them instead must not be told something else.
+  'scp',
+  'azp',
 ])
 
 export interface IssueRequest {
@@ -22,6 +25,7 @@ export interface IssueRequest {
   readonly clientId: string
   /** Space-separated; empty for none. */
   readonly scope: string
+  /** Empty for the gateway itself. */
   readonly audience: readonly string[]
   /** Further claims. Those of `reservedClaims` are left out. */
   readonly claims: Readonly<Record<string, unknown>>
@@ -49,6 +53,8 @@ export interface IssuerOptions {
   readonly keys: Pick<KeyRing, 'active'>
   /** `iss` */
   readonly issuer: string
+  /** The gateway itself, as in `aud`. */
+  readonly audience: string
   readonly accessTokenLifetimeSeconds: number
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -56,7 +62,7 @@ export interface IssuerOptions {
 
 /** Makes access tokens. */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { keys, issuer, accessTokenLifetimeSeconds, now = Date.now } = options
+  const { keys, issuer, audience: gateway, accessTokenLifetimeSeconds, now = Date.now } = options
   return {
     async issue({ subject, clientId, scope, audience, claims, sessionId }) {
       const key = keys.active()
@@ -73,7 +79,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
         ...Object.fromEntries(Object.entries(claims).filter(([name]) => !reservedClaims.has(name))),
         iss: issuer,
         // RFC 7519 §4.1.3: one audience may be a plain string, which is what every verifier understands.
-        aud: audience.length === 1 ? audience[0]! : [...audience],
+        aud: audience.length > 1 ? [...audience] : (audience[0] ?? gateway),
         sub: subject,
         client_id: clientId,
         iat: issuedAt,

@@ -1,6 +1,7 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Sealer } from '../persistence/sealer.ts'
 import { type SigningKey, SigningKeyEntity } from './entities.ts'
+import { longestAccessTokenLifetimeSeconds } from './lifetimes.ts'
 import { generateSigningKey, openPrivateKey } from './signing-key.ts'
 
 /**
@@ -8,6 +9,8 @@ import { generateSigningKey, openPrivateKey } from './signing-key.ts'
  * this long before it signs, and stays this long after the last token it signed has expired.
  */
 export const jwksMaxAgeSeconds = 600
+
+const retirementMs = (longestAccessTokenLifetimeSeconds + jwksMaxAgeSeconds) * 1000
 
 /** The channel that says that signing keys have changed. */
 export const signingKeysChannel = 'munjigi_signing_keys'
@@ -22,7 +25,6 @@ export interface KeyAges {
 export interface KeyRotationOptions {
   readonly sealer: Sealer
   readonly signingKeyLifetimeSeconds: number
-  readonly accessTokenLifetimeSeconds: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -66,7 +68,6 @@ export interface RotateOptions {
 export function createKeyRotation(options: KeyRotationOptions): KeyRotation {
   const { sealer, now } = options
   const lifetimeMs = options.signingKeyLifetimeSeconds * 1000
-  const retirementMs = (options.accessTokenLifetimeSeconds + jwksMaxAgeSeconds) * 1000
 
   const knownAt = (next: SigningKey) => next.createdAt.getTime() + jwksMaxAgeSeconds * 1000
 

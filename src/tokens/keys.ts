@@ -2,18 +2,17 @@ import type { CryptoKey, JWK } from 'jose'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
 import type { Sealer } from '../persistence/sealer.ts'
-import { type SigningKey, SigningKeyEntity } from './entities.ts'
+import type { SigningKey } from './entities.ts'
+import { type Rewrapped, rewrapKeys } from './key-rewrap.ts'
 import {
   createKeyRotation,
   type KeyAges,
-  lock,
-  notify,
   type RotateOptions,
   readKeyAges,
   signingKeysChannel,
   type TooEarly,
 } from './key-rotation.ts'
-import { importPublicKey, openPrivateKey, publishedKey, resealPrivateKey } from './signing-key.ts'
+import { importPublicKey, openPrivateKey, publishedKey } from './signing-key.ts'
 
 /** The gateway's own signing keys as a request needs them: everything is in memory. */
 export interface KeyRing {
@@ -38,13 +37,6 @@ export interface KeyRing {
   rewrap(): Promise<Rewrapped>
 }
 
-interface Rewrapped {
-  /** How many were sealed anew. */
-  readonly count: number
-  /** Why others could not be, one message each. */
-  readonly failures: readonly string[]
-}
-
 interface SigningKeyPair {
   readonly kid: string
   readonly algorithm: 'ES256'
@@ -56,7 +48,6 @@ export interface KeyRingOptions {
   readonly sealer: Sealer
   readonly log: Log
   readonly signingKeyLifetimeSeconds: number
-  readonly accessTokenLifetimeSeconds: number
   /** How often the keys are read where no notification came. */
   readonly pollingIntervalMs: number
   /** Milliseconds since the epoch. */
@@ -88,6 +79,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     const opened = await each(
       [keys.active, keys.next].filter((key) => key !== undefined),
       async (key) => privateKeys.get(key.kid) ?? openPrivateKey(sealer, key),
+      (key) => (key === keys.active ? wayOut : ''),
     )
     // An older reading that took longer, beside one that a rotation asked for.
     if (reading < latest) return
@@ -99,18 +91,21 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   }
 
   function activate(keys: KeyAges): void {
-    const kid = keys.active?.kid
-    const privateKey = kid === undefined ? undefined : privateKeys.get(kid)
-    if (kid !== undefined && kid !== active?.kid)
+    const { kid = '' } = keys.active ?? {}
+    const privateKey = privateKeys.get(kid)
+    if (privateKey !== undefined && kid !== active?.kid)
       log.info({ kid, keys: publicKeys.size }, `tokens are signed with key ${kid}`)
-    active =
-      kid === undefined || privateKey === undefined ? undefined : { kid, algorithm: 'ES256', privateKey }
+    active = privateKey && { kid, algorithm: 'ES256', privateKey }
   }
 
-  /** What `make` makes of each key, by kid; a key it fails for is left out and complained of, once. */
+  /**
+   * What `make` makes of each key, by kid; a key it fails for is left out and complained of, once.
+   * @param advice what to do about it, if anything
+   */
   async function each(
     keys: readonly SigningKey[],
     make: (key: SigningKey) => Promise<CryptoKey>,
+    advice: (key: SigningKey) => string = () => '',
   ): Promise<Map<string, CryptoKey>> {
     const made = new Map<string, CryptoKey>()
     for (const key of keys) {
@@ -118,9 +113,8 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
         made.set(key.kid, await make(key))
       } catch (error) {
         const reason = messageOf(error)
-        const complaint = `${key.kid} ${reason}`
-        if (!complained.has(complaint))
-          log.error({ kid: key.kid, reason }, `signing key ${key.kid} cannot be used: ${reason}`)
+        const complaint = `signing key ${key.kid} cannot be used: ${reason}${advice(key)}`
+        if (!complained.has(complaint)) log.error({ kid: key.kid, reason }, complaint)
         complained.add(complaint)
       }
     }
@@ -141,25 +135,14 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       return outcome
     },
 
-    rewrap: () =>
-      database.transaction(async (em) => {
-        await lock(em)
-        const { active, next, retired } = await readKeyAges(em)
-        const failures: string[] = []
-        let count = 0
-        for (const key of [active, next, ...retired].filter((one) => one !== undefined)) {
-          const sealedPrivateKey = await resealPrivateKey(sealer, key).catch((error) => {
-            failures.push(messageOf(error))
-          })
-          if (typeof sealedPrivateKey !== 'string') continue
-          await em.nativeUpdate(SigningKeyEntity, { kid: key.kid }, { sealedPrivateKey })
-          count += 1
-        }
-        await notify(em)
-        return { count, failures }
-      }),
+    rewrap: () => database.transaction((em) => rewrapKeys(em, sealer)),
   }
 }
+
+/** For the operator, where the key that should sign cannot be opened. */
+const wayOut =
+  '. No tokens are issued until the encryption key is restored in ENCRYPTION_KEYS, or, where it is lost for good, ' +
+  'another signing key takes over: npm run munjigi -- keys rotate --replace-lost'
 
 function tooEarly({ kid, publishedAt, knownAt }: TooEarly, now: number): string {
   const seconds = Math.ceil((knownAt.getTime() - now) / 1000)

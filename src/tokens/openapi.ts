@@ -120,7 +120,7 @@ export const tokenEndpoints: readonly Endpoint[] = [
     description:
       'Revocation (RFC 7009). A refresh token ends its session with all its access tokens, an access token ' +
       'ends alone; whoever has a token may revoke it. A client may end every session of a `subject`. ' +
-      '200 also for a token that is unknown.',
+      "200 also for a token that is unknown here, as one of a trusted issuer's is.",
     security: ['nobody', 'client'],
     request: {
       schema: revokeSchema,
@@ -196,7 +196,8 @@ export const dummyEndpoint: Endpoint = {
   summary: 'A token to try things with (development only)',
   description:
     "Any text becomes an access token; without one a real pair is made for a test user. The gateway's " +
-    'console prints it: look there. "Authorize" with it, and guarded routes answer.',
+    'console prints it: look there. "Authorize" with it, and guarded routes answer. Only pages of the ' +
+    "gateway's own and of `CORS_ORIGINS` may ask for one.",
   security: [],
   request: {
     schema: dummySchema,

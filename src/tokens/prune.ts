@@ -1,6 +1,7 @@
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
 import { denialMarginSeconds } from './denials.ts'
+import { longestAccessTokenLifetimeSeconds } from './lifetimes.ts'
 
 export interface Pruner {
   /** Deletes what has expired, every so often, until `stop`. */
@@ -23,10 +24,12 @@ export interface PrunerOptions {
  * Sessions take their refresh tokens with them; they stay until the last access token that they can have had is gone,
  * the longest lifetime there is and the clocks' differences, since that is revoked through them.
  */
+const sessionMarginSeconds = longestAccessTokenLifetimeSeconds + denialMarginSeconds
+
 const tables = [
   { name: 'denials', id: 'key', marginSeconds: denialMarginSeconds },
-  { name: 'refresh_tokens', id: 'hash', marginSeconds: 900 + denialMarginSeconds },
-  { name: 'sessions', id: 'id', marginSeconds: 900 + denialMarginSeconds },
+  { name: 'refresh_tokens', id: 'hash', marginSeconds: sessionMarginSeconds },
+  { name: 'sessions', id: 'id', marginSeconds: sessionMarginSeconds },
 ] as const
 
 /** Keeps the tables as small as what is still of use; in batches, each a short transaction of its own. */

@@ -15,8 +15,6 @@ export interface RefreshOptions {
   readonly issuer: Issuer
   readonly rotate: Rotate
   readonly denials: Pick<Denials, 'write' | 'remember'>
-  /** Seconds. */
-  readonly accessTokenLifetime: number
   readonly log: Log
 }
 
@@ -25,9 +23,10 @@ export interface RefreshOptions {
  * must be the session's own.
  */
 export function createRefresh(options: RefreshOptions): TokenStep {
-  const { database, issuer, rotate, denials, accessTokenLifetime, log } = options
+  const { database, issuer, rotate, denials, log } = options
 
   return async function refresh(ctx) {
+    checkGrantType(ctx.state.body)
     const body = checkBody(refreshSchema, ctx.state.body)
     // What is thrown in here undoes the rotation: the token stays good for another try.
     const result = await database.transaction(async (em) => {
@@ -38,7 +37,7 @@ export function createRefresh(options: RefreshOptions): TokenStep {
         return { reply: tokenReply(issued, rotated.refreshToken, scope) }
       }
       if (rotated.outcome === 'refused') return {}
-      const ended = await endSessions(em, { id: rotated.sessionId }, accessTokenLifetime)
+      const ended = await endSessions(em, { id: rotated.sessionId })
       await denials.write(em, ended)
       return { ended, reused: rotated }
     })
@@ -50,6 +49,16 @@ export function createRefresh(options: RefreshOptions): TokenStep {
     if (result.reply === undefined) throw invalidGrant()
     ctx.body = result.reply
   }
+}
+
+/**
+ * RFC 6749 §5.2. It may be left out: there is but one.
+ * @throws GatewayError `unsupported_grant_type`
+ */
+function checkGrantType({ grant_type: type }: Readonly<Record<string, unknown>>): void {
+  // What is no name at all is a fault of the body's.
+  if (typeof type !== 'string' || type === '' || type === 'refresh_token') return
+  throw new GatewayError('unsupported_grant_type', { detail: 'grant_type: expected refresh_token' })
 }
 
 /** RFC 6749 §6: never more than was granted; the refresh token itself keeps the whole. */

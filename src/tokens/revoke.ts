@@ -3,6 +3,7 @@ import type { Database } from '../persistence/database.ts'
 import { checkBody } from './body.ts'
 import { requireClient } from './clients.ts'
 import type { Denial, Denials } from './denials.ts'
+import type { Dummies } from './dummies.ts'
 import type { Inspect } from './introspect.ts'
 import { revokeSchema } from './schemas.ts'
 import { isRefreshTokenShaped } from './secrets.ts'
@@ -13,16 +14,17 @@ export interface RevokeOptions {
   readonly database: Pick<Database, 'transaction'>
   readonly inspect: Inspect
   readonly denials: Pick<Denials, 'write' | 'remember'>
-  /** Seconds. */
-  readonly accessTokenLifetime: number
+  /** Development only. */
+  readonly dummies: Pick<Dummies, 'remove'> | undefined
 }
 
 /**
  * `POST /tokens/revoke` (RFC 7009). Who has a token may revoke it, client or not: nobody has one who could not do
  * worse with it. A refresh token, a used one too, ends its session and with it all of the session's access tokens;
- * an access token ends alone. `{subject}`, for clients, ends every session of a user.
+ * an access token ends alone. `{subject}`, for clients, ends every session of a user. A trusted issuer's token is
+ * unknown here: revoking it is that issuer's business.
  */
-export function createRevoke({ database, inspect, denials, accessTokenLifetime }: RevokeOptions): TokenStep {
+export function createRevoke({ database, inspect, denials, dummies }: RevokeOptions): TokenStep {
   async function deny(find: (em: SqlEntityManager) => Promise<readonly Denial[]>): Promise<void> {
     const denied = await database.transaction(async (em) => {
       const found = await find(em)
@@ -33,10 +35,11 @@ export function createRevoke({ database, inspect, denials, accessTokenLifetime }
   }
 
   async function revokeToken(token: string): Promise<void> {
+    if (dummies?.remove(token)) return
     if (isRefreshTokenShaped(token)) {
       await deny(async (em) => {
         const found = await findRefreshToken(em, token)
-        return found === undefined ? [] : endSessions(em, { id: found.sessionId }, accessTokenLifetime)
+        return found === undefined ? [] : endSessions(em, { id: found.sessionId })
       })
       return
     }
@@ -50,7 +53,7 @@ export function createRevoke({ database, inspect, denials, accessTokenLifetime }
     const { token, subject } = checkBody(revokeSchema, ctx.state.body)
     if (subject !== undefined) {
       requireClient(ctx.state.client)
-      await deny((em) => endSessions(em, { subject }, accessTokenLifetime))
+      await deny((em) => endSessions(em, { subject }))
     } else await revokeToken(token!)
     // RFC 7009 §2.2: 200 also for a token that is unknown or not valid any more.
     ctx.status = 200

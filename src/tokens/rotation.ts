@@ -15,7 +15,7 @@ type Rotated =
   | { readonly outcome: 'rotated'; readonly session: SessionTerms; readonly refreshToken: string }
   /** Used before, and not within the grace: somebody has a copy. */
   | { readonly outcome: 'reused'; readonly sessionId: string; readonly clientId: string }
-  /** Unknown, expired, another client's, or of a session that has ended. */
+  /** Unknown, expired, another client's, of a session that has ended, or a straggler within the grace. */
   | { readonly outcome: 'refused' }
 
 /** @param clientId the one that asks, where one has said so: then the session must be its own */
@@ -31,7 +31,8 @@ export type Rotate = (
  * Without a grace, of any number of callers with the same token exactly one gets a successor, and the first of the
  * others ends the session: that is what reuse means, and nobody can tell the thief from the victim. A front end
  * that may refresh twice at once, in two tabs, wants a grace: then the successor is derived from the token, so that
- * all of them get the same without its being stored, as long as it was not used itself.
+ * all of them get the same without its being stored, as long as it was not used itself. Whoever comes within the
+ * grace, but after that, gets nothing; it is a tab that was slow, and no reason to log the user out.
  */
 export function createRotation({ refreshTokenLifetime, graceMs, derivations }: RotationOptions): Rotate {
   const [newest] = graceMs > 0 ? derivations : []
@@ -56,7 +57,7 @@ export function createRotation({ refreshTokenLifetime, graceMs, derivations }: R
     if (!isRefreshTokenShaped(refreshToken)) return { outcome: 'refused' }
     const successor = newest === undefined ? randomToken() : newest(refreshToken)
     const [row] = await em.execute<SessionRow[]>(useAndSucceed, [
-      ...[hashOf(refreshToken), clientId ?? null, clientId ?? null],
+      ...[usedTokenSeconds, hashOf(refreshToken), clientId ?? null, clientId ?? null],
       ...[hashOf(successor), refreshTokenLifetime],
     ])
     if (row !== undefined) return { outcome: 'rotated', session: termsOf(row), refreshToken: successor }
@@ -65,10 +66,20 @@ export function createRotation({ refreshTokenLifetime, graceMs, derivations }: R
       if (graced.outcome === 'rotated') return graced
     }
     const found = await findRefreshToken(em, refreshToken)
-    if (!found?.used) return { outcome: 'refused' }
+    if (found === undefined || found.usedSince === null || found.usedSince * 1000 < graceMs) {
+      return { outcome: 'refused' }
+    }
     return { outcome: 'reused', sessionId: found.sessionId, clientId: found.clientId }
   }
 }
+
+/**
+ * For how long a used token is remembered, so that a second use of it ends the session; by `expires_at`, which is
+ * what the pruner goes by. Long enough for somebody who comes back from a few days away to a token that a thief has
+ * used meanwhile; not for the token's whole life, in which a front end that refreshes all day leaves thousands.
+ * After that a second use is that of an unknown token: refused, and the session goes on.
+ */
+const usedTokenSeconds = 7 * 86_400
 
 interface SessionRow {
   readonly id: string
@@ -86,7 +97,8 @@ const sessionGoesOn = 's.revoked_at is null and s.expires_at > now()'
 
 /** One statement: whoever marks the token used has written its successor, and nobody else can have marked it. */
 const useAndSucceed = `with used as (
-    update munjigi.refresh_tokens t set used_at = clock_timestamp() from munjigi.sessions s
+    update munjigi.refresh_tokens t set used_at = clock_timestamp(),
+      expires_at = least(t.expires_at, now() + make_interval(secs => ?)) from munjigi.sessions s
     where t.hash = ? and t.used_at is null and t.expires_at > now()
       and s.id = t.session_id and ${sessionGoesOn} and (?::text is null or s.client_id = ?)
     returning ${sessionColumns}, s.expires_at),

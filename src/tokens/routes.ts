@@ -51,7 +51,7 @@ export interface TokenRoutes {
 /** Tokens from one end to the other: each endpoint is the list of its steps. */
 export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
   const { config, publicUrl, routePrefix, database, issuer, dummies, log } = options
-  const { clients, audience, accessTokenLifetime } = config
+  const { clients, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
   const { count, settle } = options.requestLimit
   const readBody = createReadBody()
@@ -61,10 +61,10 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
     derivations: options.successorKeys.map(createSuccessorDerivation),
   })
   const open = createOpen({ database, issuer, lifetimes: config })
-  const create = createCreate({ open, audience })
-  const refresh = createRefresh({ ...options, rotate, accessTokenLifetime })
+  const create = createCreate({ open })
+  const refresh = createRefresh({ ...options, rotate })
   const introspect = createIntrospect(options)
-  const revoke = createRevoke({ ...options, accessTokenLifetime })
+  const revoke = createRevoke(options)
 
   const router = new Router<TokenState>({ strict: true, sensitive: true })
   const at = (path: string) => `${routePrefix}/tokens${path}`
@@ -74,7 +74,7 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
   router.post(at('/revoke'), count, readBody, identifyClient, settle, revoke)
   if (dummies !== undefined) {
     const { issuer } = config
-    const dummy = createDummy({ dummies, open, issuer, audience, accessTokenLifetime, log })
+    const dummy = createDummy({ dummies, open, issuer, accessTokenLifetime, log })
     router.post(at('/dummy'), count, readBody, settle, dummy)
   }
   router.get('/.well-known/jwks.json', createJwks(options))

@@ -55,7 +55,9 @@ export const createSchema = z.strictObject({
 export const refreshSchema = z.object({
   refresh_token: text,
   grant_type: z.literal('refresh_token', 'expected refresh_token').optional(),
-  scope: scope.optional().describe('Fewer scopes than the session has, for this access token only'),
+  scope: scope
+    .optional()
+    .describe('Fewer scopes than the session has, for this access token only; an empty text for all of them'),
   ...credentials,
 })
 
@@ -71,12 +73,12 @@ export const revokeSchema = z
   })
   .refine((body) => (body.token === undefined) !== (body.subject === undefined), oneOfBoth)
 
-const dummyMessage = 'expected 1 to 4096 characters'
+const dummyMessage = 'expected 1 to 4096 characters, not all of them blank'
 export const dummySchema = z.strictObject({
   access_token: z
     .string(dummyMessage)
-    .min(1, dummyMessage)
     .max(4096, dummyMessage)
+    .regex(/\S/, dummyMessage)
     .optional()
     .describe('Any text: it becomes the access token'),
   subject: subject.optional(),

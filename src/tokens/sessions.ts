@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Denial } from './denials.ts'
+import { longestAccessTokenLifetimeSeconds } from './lifetimes.ts'
 import { hashOf } from './secrets.ts'
 
 /** What a session gives to each of its access tokens. */
@@ -9,22 +10,22 @@ export interface SessionTerms {
   readonly clientId: string
   /** Space-separated; empty for none. */
   readonly scope: string
+  /** Empty for the gateway itself, under whatever name it has when a token is issued. */
   readonly audience: readonly string[]
   readonly claims: Readonly<Record<string, unknown>>
 }
 
 /** Lifetimes in seconds. */
 export interface SessionLifetimes {
-  readonly accessTokenLifetime: number
   readonly refreshTokenLifetime: number
   readonly sessionLifetime: number
 }
 
 /**
- * For an access token that is signed while its session ends: it must not outlive the denial. Wide enough for a
- * statement that waits, and for clocks that differ.
+ * For how long after a session's end an access token of it may live. One that is signed while its session ends must
+ * not outlive the denial either: the minute is wide enough for a statement that waits, and for clocks that differ.
  */
-const marginSeconds = 60
+const aliveAfterEndSeconds = longestAccessTokenLifetimeSeconds + 60
 
 /**
  * Begins a session with its first refresh token. All times are the database's, which every replica shares.
@@ -59,7 +60,8 @@ export interface FoundRefreshToken {
   readonly scope: string
   /** Seconds since the epoch. */
   readonly expiresAt: number
-  readonly used: boolean
+  /** Seconds; null where it was not used. */
+  readonly usedSince: number | null
   /** Neither used nor expired, and of a session that goes on. */
   readonly active: boolean
 }
@@ -71,7 +73,8 @@ export async function findRefreshToken(
 ): Promise<FoundRefreshToken | undefined> {
   const [row] = await em.execute<FoundRefreshToken[]>(
     `select s.id as "sessionId", s.client_id as "clientId", s.subject, s.scope,
-      extract(epoch from t.expires_at)::float8 as "expiresAt", t.used_at is not null as used,
+      extract(epoch from t.expires_at)::float8 as "expiresAt",
+      extract(epoch from clock_timestamp() - t.used_at)::float8 as "usedSince",
       (t.used_at is null and t.expires_at > now() and s.revoked_at is null and s.expires_at > now()) as active
     from munjigi.refresh_tokens t join munjigi.sessions s on s.id = t.session_id
     where t.hash = ?`,
@@ -88,7 +91,6 @@ export async function findRefreshToken(
 export async function endSessions(
   em: SqlEntityManager,
   which: { readonly id: string } | { readonly subject: string },
-  accessTokenLifetime: number,
 ): Promise<readonly Denial[]> {
   const [column, value] = 'id' in which ? ['id', which.id] : ['subject', which.subject]
   // In the order of their ids, so that two who end the same sessions never wait for each other.
@@ -99,7 +101,7 @@ export async function endSessions(
       order by id for no key update)
     update munjigi.sessions s set revoked_at = now() from ending where s.id = ending.id
     returning s.id, extract(epoch from clock_timestamp() + make_interval(secs => ?))::float8 as until`,
-    [value!, accessTokenLifetime + marginSeconds, accessTokenLifetime + marginSeconds],
+    [value!, aliveAfterEndSeconds, aliveAfterEndSeconds],
   )
   return rows.map(({ id, until }) => ({ key: `sid:${id}`, until }))
 }

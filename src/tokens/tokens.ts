@@ -11,6 +11,7 @@ import { createDenials } from './denials.ts'
 import { createDummies } from './dummies.ts'
 import { tokenEntities } from './entities.ts'
 import { createGuard, type Guard } from './guard.ts'
+import type { Identity } from './identity.ts'
 import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
 import { createKeyRing } from './keys.ts'
@@ -24,16 +25,23 @@ import { createVerifier } from './verify.ts'
 export interface Tokens {
   /** Decides who may pass a route. */
   readonly guard: Guard
+  /** Whether the token that somebody passed with was revoked since, as far as is known; others' tokens never are. */
+  readonly isRevoked: (identity: Identity) => boolean
   /** Answers `/tokens/*` and `/.well-known/*`. */
   readonly middleware: Middleware<DoorState>
   /** Whether tokens can be issued and judged; once true it stays so, whatever becomes of the database. */
   readonly ready: () => boolean
   /** Undefined where there is no database. */
   readonly database: (() => DatabaseState) | undefined
+  /** Whether tokens can be signed; undefined where there is no database. */
+  readonly signing: (() => SigningState) | undefined
   /** Resolves once the database is there, which may take for ever; never rejects. */
   start(): Promise<void>
   stop(): Promise<void>
 }
+
+/** `no key`: the keys were read, but the one that should sign cannot be opened with ENCRYPTION_KEYS. */
+type SigningState = 'starting' | 'ready' | 'no key'
 
 export interface TokensOptions {
   readonly config: Config
@@ -63,9 +71,12 @@ export function createTokens(options: TokensOptions): Tokens {
   let isReady = own === undefined
   return {
     guard,
+    isRevoked: ({ issuer: by, tokenId, sessionId }) =>
+      by === issuer && own !== undefined && own.denials.isDenied(tokenId, sessionId),
     middleware: routes.middleware,
     ready: () => (isReady ||= own?.ready() ?? true),
     database: own?.database.state,
+    signing: own?.signing,
     async start() {
       for (const one of trusted) one.start()
       await own?.start()
@@ -97,18 +108,20 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
     sealer: createSealer(encryptionKeys),
     log,
     signingKeyLifetimeSeconds: tokens.signingKeyLifetime,
-    accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
     pollingIntervalMs,
   })
   const denials = createDenials({ database, log, pollingIntervalMs, maxStalenessMs })
   const pruner = createPruner({ database, log })
-  const dummies = tokens.dummies ? createDummies() : undefined
+  const origins = [new URL(publicUrl).origin, ...protection.corsOrigins]
+  const dummies = tokens.dummies ? createDummies({ origins }) : undefined
   return {
     database,
     keys,
     denials,
     dummies,
     ready: () => database.ready() && keys.active() !== undefined && denials.isFresh(),
+    signing: (): SigningState =>
+      keys.active() !== undefined ? 'ready' : keys.jwks().keys.length === 0 ? 'starting' : 'no key',
     routes: (verifier: ReturnType<typeof createVerifier>) =>
       createTokenRoutes({
         config: tokens,
@@ -119,6 +132,7 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
         issuer: createIssuer({
           keys,
           issuer: tokens.issuer,
+          audience: tokens.audience,
           accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
         }),
         denials,

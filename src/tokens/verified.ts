@@ -9,12 +9,12 @@ export interface Pass {
   readonly headers: readonly string[]
 }
 
-/** Tokens that were verified, for as long as they live and there is room. */
+/** Tokens that were verified, for as long as that counts and there is room. */
 export interface VerifiedTokens {
   /** @param nowSeconds since the epoch */
   get(token: string, nowSeconds: number): Pass | undefined
-  add(token: string, pass: Pass): void
-  clear(): void
+  /** @param untilSeconds since the epoch: from then on it has to be verified anew, or has expired */
+  add(token: string, pass: Pass, untilSeconds: number): void
 }
 
 /**
@@ -24,18 +24,17 @@ export interface VerifiedTokens {
  * @param most how many; 0 for none
  */
 export function createVerifiedTokens(most: number): VerifiedTokens {
-  if (most === 0) return { get: () => undefined, add: () => {}, clear: () => {} }
-  const passes = new LRUCache<string, Pass>({ max: most })
+  if (most === 0) return { get: () => undefined, add: () => {} }
+  const passes = new LRUCache<string, { readonly pass: Pass; readonly untilSeconds: number }>({ max: most })
   const keyOf = (token: string) => hash('sha256', token, 'base64')
   return {
     get(token, nowSeconds) {
       const key = keyOf(token)
-      const pass = passes.get(key)
-      if (pass === undefined || pass.identity.expiresAt > nowSeconds) return pass
+      const known = passes.get(key)
+      if (known === undefined || known.untilSeconds > nowSeconds) return known?.pass
       passes.delete(key)
       return undefined
     },
-    add: (token, pass) => void passes.set(keyOf(token), pass),
-    clear: () => passes.clear(),
+    add: (token, pass, untilSeconds) => void passes.set(keyOf(token), { pass, untilSeconds }),
   }
 }

@@ -1,8 +1,9 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { GatewayError } from '../errors.ts'
-import type { Identity } from './identity.ts'
+import { foreignIdentity, type Identity, ownIdentity } from './identity.ts'
 import type { TrustedIssuer } from './issuers.ts'
 import type { KeyRing } from './keys.ts'
+import { longestAccessTokenLifetimeSeconds } from './lifetimes.ts'
 
 /** A token that was verified, and what it says. */
 interface VerifiedToken {
@@ -47,8 +48,8 @@ const algorithms = [
   'EdDSA',
   'Ed25519',
 ]
-/** Of the gateway's own tokens, whatever it was set to when they were signed (ACCESS_TOKEN_LIFETIME). */
-const longestLifetimeSeconds = 900
+/** What ID tokens have and access tokens have not (OpenID Connect Core §2, §3.1.3.6, §3.3.2.11). */
+const idTokenClaims = ['nonce', 'at_hash', 'c_hash'] as const
 /** For the clocks of others (their `nbf`); the gateway's own tokens have none and are judged to the second. */
 const clockToleranceSeconds = 30
 
@@ -73,10 +74,10 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
     // What cannot be denied, by its ids and until its end, must not pass: not even one signed with our key.
     const { exp, iat, jti, sid } = payload
     const lifetime = exp! - iat!
-    if (!Number.isSafeInteger(exp) || !(lifetime <= longestLifetimeSeconds))
+    if (!Number.isSafeInteger(exp) || !(lifetime <= longestAccessTokenLifetimeSeconds))
       throw new Error('a lifetime of no token')
     if (typeof jti !== 'string' || typeof sid !== 'string') throw new Error('ids of no token')
-    return { identity: identityOf(payload), claims: payload }
+    return { identity: ownIdentity(payload), claims: payload }
   }
 
   async function foreign(token: string, from: TrustedIssuer): Promise<VerifiedToken> {
@@ -90,7 +91,9 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
     // Few others say at+jwt; but what says that it is something else (logout+jwt, dpop+jwt) is no access token.
     const typ = protectedHeader.typ?.toLowerCase().replace(/^application\//, '')
     if (typ !== undefined && typ !== 'at+jwt' && typ !== 'jwt') throw new Error('of another type')
-    return { identity: identityOf(payload), claims: payload }
+    // Most say just JWT, as their ID tokens do, which are for whoever logged somebody in and open no door.
+    if (idTokenClaims.some((name) => name in payload)) throw new Error('an ID token')
+    return { identity: foreignIdentity(payload), claims: payload }
   }
 
   async function checked(token: string, check: () => Promise<VerifiedToken>): Promise<VerifiedToken> {
@@ -135,32 +138,3 @@ function unknownForNow(): GatewayError {
 }
 
 const isExpired = (error: unknown) => (error as { code?: unknown }).code === 'ERR_JWT_EXPIRED'
-
-/** RFC 9068 §2.2.3; some issuers give scopes as a list, some under `scp`. */
-function identityOf(payload: JWTPayload): Identity {
-  const { sub, iss, exp, jti, sid, client_id: clientId, azp } = payload
-  if (typeof sub !== 'string' || !isHeaderValue(sub)) throw new Error('a subject that cannot be passed on')
-  const scope = scopeOf(payload.scope ?? payload.scp)
-  return {
-    subject: sub,
-    issuer: iss!,
-    clientId: textOf(clientId) ?? textOf(azp),
-    scopes: new Set(scope.split(' ').filter(Boolean)),
-    scope,
-    tokenId: jti,
-    sessionId: textOf(sid),
-    expiresAt: exp!,
-  }
-}
-
-function scopeOf(scope: unknown): string {
-  const text = Array.isArray(scope) ? scope.join(' ') : (textOf(scope) ?? '')
-  if (text !== '' && !isHeaderValue(text)) throw new Error('a scope that cannot be passed on')
-  return text
-}
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
-
-/** Visible ASCII, with spaces only inside: what a header carries unchanged. */
-const isHeaderValue = (text: string) =>
-  text.length <= 1024 && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)

@@ -72,7 +72,6 @@ const ringOf = (database: Awaited<ReturnType<typeof startDatabase>>, ...keys: Re
     sealer: createSealer(keys),
     log: keptLog().log,
     signingKeyLifetimeSeconds: 3600,
-    accessTokenLifetimeSeconds: 900,
     pollingIntervalMs: 60_000,
   })
 

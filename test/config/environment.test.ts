@@ -1,5 +1,5 @@
 import test from 'ava'
-import { load, loadError, spot } from '../support/config.ts'
+import { faultLines, load, loadError, spot } from '../support/config.ts'
 
 test('without anything said the defaults of development hold', (t) => {
   const { discovery, services, tokens: _tokens, protection: _protection, ...config } = load(t)
@@ -25,7 +25,9 @@ test('without anything said the defaults of development hold', (t) => {
 })
 
 test('production listens on every address and waits before it drains', (t) => {
-  const { host, drain } = load(t, { env: { NODE_ENV: 'production' } })
+  const { host, drain } = load(t, {
+    env: { NODE_ENV: 'production', PUBLIC_URL: 'https://www.jinmini.com' },
+  })
   t.is(host, '0.0.0.0')
   t.is(drain.delayMs, 5000)
 })
@@ -36,6 +38,14 @@ test('the public URL follows the port unless it is said', (t) => {
     load(t, { env: { PORT: '9000', PUBLIC_URL: 'https://www.jinmini.com/' } }).publicUrl,
     'https://www.jinmini.com',
   )
+})
+
+test('production takes no public URL for granted, with or without a database', (t) => {
+  for (const NODE_ENV of ['production', ' production ']) {
+    t.deepEqual(faultLines(t, { env: { NODE_ENV, PUBLIC_URL: ' ' } }), [
+      'PUBLIC_URL: found nothing in production, expected what browsers see, such as https://www.jinmini.com: issuer and audience come from it',
+    ])
+  }
 })
 
 test('.env is read, and the real environment wins over it', (t) => {

@@ -31,7 +31,11 @@ const needy: DiscoverySource<readonly string[]> = {
   watch: async () => undefined,
 }
 const sources = { consul, needy }
-const production = { NODE_ENV: 'production', DISCOVERY: 'consul' }
+const production = {
+  NODE_ENV: 'production',
+  PUBLIC_URL: 'https://www.jinmini.com',
+  DISCOVERY: 'consul',
+}
 const address = (family: 'IPv4' | 'IPv6', address: string, internal = false) => ({
   ...(family === 'IPv4' ? { family } : { family, scopeid: 0 }),
   address,

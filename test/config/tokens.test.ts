@@ -1,6 +1,7 @@
 import test from 'ava'
 import { faultLines, load } from '../support/config.ts'
 
+const production = { NODE_ENV: 'production', PUBLIC_URL: 'https://www.jinmini.com' }
 const key = (letter: string) => Buffer.from(letter.repeat(32)).toString('base64')
 
 test('a development gateway knows the documented client, and has dummies', (t) => {
@@ -10,13 +11,13 @@ test('a development gateway knows the documented client, and has dummies', (t) =
 })
 
 test('a production gateway knows nobody it was not told of, and has no dummies', (t) => {
-  const { tokens } = load(t, { env: { NODE_ENV: 'production' } })
+  const { tokens } = load(t, { env: production })
   t.deepEqual(tokens.clients, [])
   t.false(tokens.dummies)
 })
 
 test('production refuses to start without a database and keys of the operator’s own', (t) => {
-  t.deepEqual(faultLines(t, { env: { NODE_ENV: 'production', DATABASE_URL: '' } }), [
+  t.deepEqual(faultLines(t, { env: { ...production, DATABASE_URL: '' } }), [
     'DATABASE_URL: found nothing in production, expected PostgreSQL; or DATA_DIR for the embedded database; or none',
     'ENCRYPTION_KEYS: found nothing in production, expected id:base64 of 32 bytes; openssl rand -base64 32 makes one',
   ])
@@ -24,7 +25,7 @@ test('production refuses to start without a database and keys of the operator’
 
 test('production takes the embedded database where DATA_DIR is set in so many words', (t) => {
   const env = {
-    NODE_ENV: 'production',
+    ...production,
     DATABASE_URL: '',
     DATA_DIR: '/data',
     ENCRYPTION_KEYS: `a:${key('a')}`,
@@ -39,7 +40,7 @@ test('production takes the embedded database where DATA_DIR is set in so many wo
 for (const secret of ['dev-secret', 'short']) {
   test(`production refuses a client whose secret is ${secret}, without showing it`, (t) => {
     const [line = ''] = faultLines(t, {
-      env: { NODE_ENV: 'production', GATEWAY_CLIENTS: `dev-client:${secret}` },
+      env: { ...production, GATEWAY_CLIENTS: `dev-client:${secret}` },
     })
     t.regex(line, /^GATEWAY_CLIENTS: found a secret of dev-client that is easily guessed \(not shown\)/)
     t.false(line.replace('dev-client', '').includes(secret))
@@ -65,7 +66,9 @@ const refused: Readonly<Record<string, readonly string[]>> = {
     'https://a https://b c,https://a https://b d',
     'http://localhost:8080 https://b c',
   ],
-  USER_ID_HEADER: ['Authorization', 'X_User', 'X-User:'],
+  USER_ID_HEADER: ['Authorization', 'X_User', 'X-User:', 'X-Request-Id', 'x-real-ip', 'X-Forwarded-For'],
+  USER_SCOPE_HEADER: ['X-User-Id', 'x-user-id', 'X-Forwarded-User', 'X-REQUEST-ID'],
+  USER_ISSUER_HEADER: ['X-User-Id', 'X-USER-SCOPE', 'X-Real-IP'],
   CORS_ORIGINS: ['*', 'https://a.example/path', 'null', 'a.example', 'https://*.example'],
   BODY_LIMIT: ['0', 'big', '1tb'],
   TOKEN_RATE_LIMIT: ['20', '0/1m', '20/1d', '20/99999h', '20/25h'],
@@ -80,6 +83,48 @@ for (const [variable, values] of Object.entries(refused)) {
     }
   })
 }
+
+test('of headers that are the same the later ones are named, each with the first', (t) => {
+  const env = { USER_ID_HEADER: 'X-Caller', USER_SCOPE_HEADER: 'x-caller', USER_ISSUER_HEADER: 'X-CALLER' }
+  t.deepEqual(faultLines(t, { env }), [
+    'USER_SCOPE_HEADER: found "x-caller", as USER_ID_HEADER, expected a name of its own',
+    'USER_ISSUER_HEADER: found "X-CALLER", as USER_ID_HEADER, expected a name of its own',
+  ])
+})
+
+test('headers may trade their names, and have others than the gateway’s own', (t) => {
+  const env = { USER_ID_HEADER: 'X-User-Scope', USER_SCOPE_HEADER: 'X-User-Id', USER_ISSUER_HEADER: 'X-Real' }
+  t.deepEqual(load(t, { env }).tokens.headers, { id: 'X-User-Scope', scope: 'X-User-Id', issuer: 'X-Real' })
+})
+
+const issuer = 'https://login.example.com'
+
+test('production reads no issuer’s keys over a connection that anybody may change', (t) => {
+  for (const url of [
+    'http://login.example.com/jwks',
+    'http://10.0.0.7/jwks',
+    'http://127.example.com/jwks',
+  ]) {
+    const [line, ...others] = faultLines(t, {
+      env: { ...production, TRUSTED_ISSUERS: `${issuer} ${url} me` },
+    })
+    t.deepEqual(others, [])
+    t.regex(line!, /^TRUSTED_ISSUERS: found .*expected an https URL of its JWKS in production$/)
+    t.true(line?.includes(url))
+  }
+})
+
+test('it does over https, and from its own machine; development from anywhere', (t) => {
+  for (const url of [
+    'https://a/jwks',
+    'http://localhost:1/jwks',
+    'http://127.0.0.9/jwks',
+    'http://[::1]/jwks',
+  ]) {
+    t.notThrows(() => load(t, { env: { ...production, TRUSTED_ISSUERS: `${issuer} ${url} me` } }), url)
+  }
+  t.notThrows(() => load(t, { env: { TRUSTED_ISSUERS: `${issuer} http://login.example.com/jwks me` } }))
+})
 
 test('no value of a secret is ever shown', (t) => {
   const secrets = {

@@ -197,7 +197,11 @@ test('a person who asks again after two seconds is let out at once', async (t) =
 
 test('in production the last lines of the log are written before the process ends', async (t) => {
   const house = await slowHouse(t)
-  const child = await gateway(t, house, { NODE_ENV: 'production', DRAIN_DELAY: '0s' })
+  const child = await gateway(t, house, {
+    NODE_ENV: 'production',
+    PUBLIC_URL: 'https://www.jinmini.com',
+    DRAIN_DELAY: '0s',
+  })
   const long = request(`${child.url}/api/house/300`, { headers: { 'X-Request-Id': 'the-last-request' } })
   await until(() => house.connections.open === 1, 'the request is at the house')
   child.kill('SIGTERM')

@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
 import test from 'ava'
 import { loadConfig } from '../../src/config/load.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { createLog } from '../../src/observability/log.ts'
+import { openEmbedded } from '../../src/persistence/embedded.ts'
+import { freshEmbedded } from '../support/database.ts'
 import { startGateway } from '../support/gateway.ts'
 import { handSource, service } from '../support/hand-source.ts'
 import { rawClient } from '../support/raw-client.ts'
@@ -43,6 +47,39 @@ test('it is alive from the start, and ready once discovery has spoken', async (t
   const failing = await request(`${url}/readyz`)
   t.is(failing.status, 200)
   t.deepEqual(JSON.parse(failing.body), { status: 'ready', discovery: { 'consul-like': 'failing' } })
+})
+
+test('readiness says that tokens cannot be signed where ENCRYPTION_KEYS do not open the signing key', async (t) => {
+  const { dataDir } = await freshEmbedded(t)
+  const embedded = openEmbedded(dataDir)
+  t.teardown(() => embedded.close())
+  const env = {
+    NODE_ENV: 'test',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DRAIN_DELAY: '0s',
+    DATA_DIR: dirname(dataDir),
+  }
+  const start = async (id: string) => {
+    const keys = [{ id, secret: randomBytes(32).toString('base64') }]
+    const config = loadConfig({ env, cwd: import.meta.dirname, sources: discoverySources })
+    const log = createLog({ level: 'silent', format: 'people' })
+    const gateway = createGateway(config, { encryptionKeys: keys, embedded, log })
+    t.teardown(() => gateway.stop())
+    const { port } = await gateway.start()
+    const ask = async () => {
+      const { status, body } = await request(`http://127.0.0.1:${port}/readyz`)
+      return { ...JSON.parse(body), code: status }
+    }
+    return { gateway, ask }
+  }
+  const before = await start('old')
+  await until(async () => (await before.ask()).code === 200, 'ready')
+  t.like(await before.ask(), { database: 'live', signing: 'ready' })
+  await before.gateway.stop()
+  const { ask } = await start('another')
+  await until(async () => (await ask()).signing !== 'starting', 'the keys were read')
+  t.like(await ask(), { code: 503, status: 'starting', database: 'live', signing: 'no key' })
 })
 
 test('health is never cached, and answers HEAD without a body', async (t) => {

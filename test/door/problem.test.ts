@@ -7,6 +7,7 @@ const words: Partial<Record<ErrorCode, string>> = {
   invalid_client: 'invalid_client',
   invalid_grant: 'invalid_grant',
   invalid_scope: 'invalid_scope',
+  unsupported_grant_type: 'unsupported_grant_type',
   invalid_token: 'invalid_token',
   insufficient_scope: 'insufficient_scope',
   payload_too_large: 'invalid_request',

@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { readEncryptionKeys } from '../../src/persistence/encryption-keys.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { configFolder } from '../support/config.ts'
+import { recordedLog } from '../support/hand-source.ts'
 
 const secret = Buffer.alloc(32, 7).toString('base64')
 
@@ -22,12 +23,35 @@ test('a missing file is made with one key, for its owner only, and read the same
   t.deepEqual(readdirSync(join(file, '..')), ['encryption-keys'])
 })
 
-test('of many that start at once all get the same key', async (t) => {
+test('of many that start at once all get the same key, and one says that it made it', async (t) => {
   const file = join(configFolder(t), 'encryption-keys')
-  const all = await Promise.all(Array.from({ length: 20 }, () => readEncryptionKeys({ file })))
+  const log = recordedLog()
+  const all = await Promise.all(Array.from({ length: 20 }, () => readEncryptionKeys({ file }, log)))
+  t.deepEqual(
+    log.lines.map(({ level, message }) => [level, message]),
+    [['info', `a key that secrets are stored under was generated into ${file}`]],
+  )
   t.is(new Set(all.map(([key]) => key?.id)).size, 1)
   t.deepEqual(readdirSync(join(file, '..')), ['encryption-keys'])
   t.is(readFileSync(file, 'utf8').trim(), `${all[0]![0]!.id}:${all[0]![0]!.secret}`)
+})
+
+const onPosix = process.platform === 'win32' ? test.skip : test
+onPosix('a file that others than its owner may read is named in a warning, and read', async (t) => {
+  const file = join(configFolder(t), 'encryption-keys')
+  const keys = await readEncryptionKeys({ file })
+  for (const [mode, warnings] of [
+    [0o600, 0],
+    [0o400, 0],
+    [0o640, 1],
+    [0o604, 1],
+  ] as const) {
+    chmodSync(file, mode)
+    const log = recordedLog()
+    t.deepEqual(await readEncryptionKeys({ file }, log), keys)
+    t.is(log.lines.filter(({ level }) => level === 'warn').length, warnings, mode.toString(8))
+    t.true(log.lines.every(({ message }) => message.startsWith(`${file}: `)))
+  }
 })
 
 test('a file may hold several keys, newest first', async (t) => {

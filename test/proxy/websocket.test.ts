@@ -625,6 +625,7 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
     renew: routes.renew,
     idleTimeoutMs: 10_000,
     reservedHeaders: new Set(),
+    isRevoked: () => false,
   })
   t.teardown(() => relay.closeAll())
   const door = await httpUpstream(t, () => {})
@@ -637,7 +638,7 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
       forwarded: 'for=127.0.0.1',
     } as const
     const refuse = () => socket.destroy()
-    relay.relay({ incoming, socket, head, route, identity, user: [], refuse, done: () => {} })
+    relay.relay({ incoming, socket, head, route, identity, pass: undefined, refuse, done: () => {} })
   })
   const clients = await Promise.all([1, 2, 3].map(() => openWebSocket(t, door.origin)))
   t.is(upstream?.inFlight, 3)

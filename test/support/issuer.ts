@@ -16,6 +16,8 @@ export interface TestIssuer {
   ): Promise<string>
   /** Signs with a key of its own from now on, which its JWKS then has as well. */
   rotate(): Promise<void>
+  /** Its JWKS has none but its newest key from now on. */
+  forget(): void
   /** Its JWKS is answered with this status from now on. */
   answerWith(status: number): void
   close(): Promise<void>
@@ -25,12 +27,14 @@ export interface TestIssuer {
 export async function startIssuer(t: ExecutionContext, algorithm = 'ES256'): Promise<TestIssuer> {
   const keys: JWK[] = []
   let signing: CryptoKey
+  let kid = ''
   let asked = 0
   let status = 200
   async function rotate() {
     const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true })
     signing = privateKey
-    keys.push({ ...(await exportJWK(publicKey)), kid: `key-${keys.length}`, alg: algorithm, use: 'sig' })
+    kid = crypto.randomUUID()
+    keys.push({ ...(await exportJWK(publicKey)), kid, alg: algorithm, use: 'sig' })
   }
   await rotate()
   const server = createServer((_request, response) => {
@@ -52,6 +56,7 @@ export async function startIssuer(t: ExecutionContext, algorithm = 'ES256'): Pro
     setting: `${issuer} http://127.0.0.1:${(server.address() as { port: number }).port}/jwks.json ${audience}`,
     asked: () => asked,
     rotate,
+    forget: () => void keys.splice(0, keys.length - 1),
     answerWith(next) {
       status = next
     },
@@ -66,7 +71,7 @@ export async function startIssuer(t: ExecutionContext, algorithm = 'ES256'): Pro
         exp: now + 60,
         ...claims,
       })
-      const protectedHeader = defined({ alg: algorithm, kid: `key-${keys.length - 1}`, ...header })
+      const protectedHeader = defined({ alg: algorithm, kid, ...header })
       return new SignJWT(payload)
         .setProtectedHeader(protectedHeader as unknown as JWTHeaderParameters)
         .sign(signing)

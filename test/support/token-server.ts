@@ -95,7 +95,6 @@ export async function startTokenParts(
     sealer: createSealer([{ id: 'test', secret: randomBytes(32).toString('base64') }]),
     log,
     signingKeyLifetimeSeconds: 86_400,
-    accessTokenLifetimeSeconds: lifetime,
     pollingIntervalMs: 60_000,
   })
   const denials = createDenials({ database, log, pollingIntervalMs: 60_000, maxStalenessMs: 600_000 })
@@ -127,7 +126,7 @@ export async function startTokenServer(
   const keep = (level: string) => (fields: LogFields, message: string) =>
     void lines.push({ level, fields, message })
   const log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
-  const dummies = createDummies()
+  const dummies = createDummies({ origins: [issuer, 'https://app.example.com'] })
   const tokens = createTokenRoutes({
     config: {
       issuer,
@@ -146,7 +145,12 @@ export async function startTokenServer(
     routePrefix: '',
     database: parts.database,
     keys: parts.keys,
-    issuer: createIssuer({ keys: parts.keys, issuer, accessTokenLifetimeSeconds: lifetime }),
+    issuer: createIssuer({
+      keys: parts.keys,
+      issuer,
+      audience: config.audience ?? issuer,
+      accessTokenLifetimeSeconds: config.accessTokenLifetime ?? lifetime,
+    }),
     denials: parts.denials,
     inspect: parts.inspect,
     dummies,

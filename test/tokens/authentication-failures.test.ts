@@ -24,10 +24,10 @@ function alone(given: RateConfig = rate) {
   return { failures: createAuthenticationFailures({ rate: given, schema: 'munjigi', log }), log }
 }
 
-/** Seconds for which the two are blocked; undefined where they are not. */
-async function blockOf(failures: AuthenticationFailures, address: string, clientId: string | undefined) {
+/** Seconds that the answer says to wait; undefined where it is another one. */
+async function waitOf(answer: Promise<void>) {
   try {
-    await failures.blocked(address, clientId)
+    await answer
     return undefined
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'too_many_requests') {
@@ -37,28 +37,52 @@ async function blockOf(failures: AuthenticationFailures, address: string, client
   }
 }
 
-async function fail(failures: AuthenticationFailures, address: string, clientId: string, times = 1) {
-  for (let i = 0; i < times; i++) await failures.failed(address, clientId)
+/** Seconds for which an address is blocked for a client; undefined where it is not. */
+const blockOf = (failures: AuthenticationFailures, address: string, clientId: string | undefined) =>
+  waitOf(failures.blocked(address, clientId))
+
+async function fail(failures: AuthenticationFailures, address: string, clientId?: string, times = 1) {
+  for (let i = 0; i < times; i++) await waitOf(failures.failed(address, clientId))
 }
 
-test('an address is blocked after as many failures as the rate says, whatever client ids it tries', async (t) => {
-  const { failures, log } = alone()
-  for (const id of ['a', 'b', 'c']) {
-    t.is(await blockOf(failures, stranger, id), undefined)
-    await failures.failed(stranger, id)
+test('an address is blocked for a client after as many failures there as the rate says', async (t) => {
+  const { failures } = alone()
+  for (let i = 0; i < 3; i++) {
+    t.is(await blockOf(failures, stranger, 'auth'), undefined)
+    await failures.failed(stranger, 'auth')
   }
-  const seconds = await blockOf(failures, stranger, 'd')
+  const seconds = await blockOf(failures, stranger, 'auth')
   t.true(seconds! > 50 && seconds! <= 60)
-  t.true((await blockOf(failures, stranger, undefined))! > 50)
+})
+
+test('an address has as many failures in all, whatever it names, and hears 429 for each further one', async (t) => {
+  const { failures, log } = alone()
+  for (const id of ['auth', 'shop', undefined]) await failures.failed(stranger, id)
+  for (const id of ['auth', undefined]) {
+    const seconds = await waitOf(failures.failed(stranger, id))
+    t.true(seconds! > 50 && seconds! <= 60)
+  }
   t.deepEqual(
     log.lines.map(({ message, fields }) => [message, fields.clientAddress]),
-    [['address blocked for too many failed authentications', stranger]],
+    [['address refused for too many failed authentications', stranger]],
   )
 })
 
-test('failures without a client id count for the address', async (t) => {
+test('a client gets through from an address whose failures were at others', async (t) => {
   const { failures } = alone()
-  for (let i = 0; i < 3; i++) await failures.failed(stranger, undefined)
+  await fail(failures, stranger, undefined, 100)
+  await fail(failures, stranger, 'shop', 100)
+  t.is(await blockOf(failures, stranger, 'auth'), undefined)
+  t.true((await blockOf(failures, stranger, 'shop'))! > 0)
+})
+
+test('an address that has had its failures has no more guesses at a further client than at the first', async (t) => {
+  const { failures } = alone()
+  await fail(failures, stranger, undefined, 3)
+  for (let i = 0; i < 3; i++) {
+    t.is(await blockOf(failures, stranger, 'auth'), undefined)
+    t.true((await waitOf(failures.failed(stranger, 'auth')))! > 0)
+  }
   t.true((await blockOf(failures, stranger, 'auth'))! > 0)
 })
 
@@ -127,7 +151,7 @@ postgresTest('replicas share failures: with its first one at B, what it did at A
   const { all, rows } = await replicas(t, 2)
   const [a, b] = all as [AuthenticationFailures, AuthenticationFailures]
   await fail(a, stranger, 'auth', 3)
-  await until(async () => (await rows()).some(({ points }) => points === 3), 'A has shared')
+  await until(async () => (await rows()).filter(({ points }) => points === 3).length === 3, 'A has shared')
   t.is(await blockOf(b, stranger, 'auth'), undefined)
   await b.failed(stranger, 'auth')
   await until(async () => (await blockOf(b, stranger, 'auth')) !== undefined, 'B has heard')
@@ -137,10 +161,11 @@ postgresTest('replicas share failures: with its first one at B, what it did at A
 postgresTest('nothing that a caller sent is in the table, however long or strange', async (t) => {
   const { all, rows, log } = await replicas(t, 1)
   await all[0]!.failed(stranger, `secret\0${'x'.repeat(100_000)}`)
-  await until(async () => (await rows()).length === 2, 'it is shared')
-  const [ofAddress, ofClient] = await rows()
+  await until(async () => (await rows()).length === 3, 'it is shared')
+  const [ofAddress, ofClient, ofPair] = await rows()
   t.is(ofAddress!.key, `failures:address ${stranger}`)
   t.regex(String(ofClient!.key), /^failures:client [\w-]{43}$/)
+  t.regex(String(ofPair!.key), /^failures:pair [\w-]{43} 203\.0\.113\.66$/)
   t.true(Number(ofAddress!.expire) > Date.now())
   t.deepEqual(log.lines, [])
 })
@@ -158,7 +183,7 @@ postgresTest('a count whose window is over begins anew', async (t) => {
   await execute(url, `insert into munjigi.rate_limits values ('failures:address ${stranger}', 9, 1)`)
   await all[0]!.failed(stranger, undefined)
   await until(async () => (await rows())[0]?.points === 1, 'it is 1')
-  t.is(await blockOf(all[0]!, stranger, undefined), undefined)
+  t.is(await waitOf(all[0]!.failed(stranger, undefined)), undefined)
 })
 
 postgresTest(

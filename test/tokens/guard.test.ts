@@ -91,7 +91,7 @@ test('with names of the operator’s own, their look-alikes are removed as well'
     USER_ISSUER_HEADER: 'X-Authority',
   }
   const { url, seen, trusted } = await guarded(t, names)
-  const headers = { x_account: 'admin', 'x-rights': 'all', 'X-User-Id': 'admin' }
+  const headers = { x_account: 'admin', 'X.Account': 'admin', 'x-rights': 'all', 'X-User-Id': 'admin' }
   await request(`${url}/api/house/open`, { headers })
   await request(`${url}/api/house`, {
     headers: { ...headers, authorization: `Bearer ${await trusted.token()}` },
@@ -116,6 +116,34 @@ test('an optional route refuses a token that is not valid: bad credentials are n
   t.is(reply.status, 401)
   t.regex(String(reply.headers['www-authenticate']), /^Bearer error="invalid_token"/)
   t.is(seen.length, 0)
+})
+
+for (const [name, authorization] of [
+  ['a tab instead of the space', 'Bearer\tTOKEN'],
+  ['a comma', 'Bearer,TOKEN'],
+  ['a colon', 'Bearer:TOKEN'],
+  ['an equals sign', 'bearer=TOKEN'],
+  ['a tab after the space', 'Bearer \tTOKEN'],
+  ['a no-break space', 'Bearer\xa0TOKEN'],
+  ['nothing', 'Bearer'],
+]) {
+  test(`an optional route refuses what says Bearer and goes on with ${name}`, async (t) => {
+    const { url, seen, trusted } = await guarded(t)
+    const headers = { authorization: authorization!.replace('TOKEN', await trusted.token()) }
+    const reply = await request(`${url}/api/house/optional`, { headers })
+    t.is(reply.status, 401)
+    t.is(codeOf(reply), 'invalid_token')
+    t.regex(String(reply.headers['www-authenticate']), /^Bearer error="invalid_token"/)
+    t.is(seen.length, 0)
+  })
+}
+
+test('a scheme that only begins like Bearer is another scheme', async (t) => {
+  const { url, seen } = await guarded(t)
+  for (const authorization of ['Bearer-Of-News x', 'BearerX y', 'Bearer_ z']) {
+    t.is((await request(`${url}/api/house/optional`, { headers: { authorization } })).status, 200)
+  }
+  t.is(seen.length, 3)
 })
 
 test('an open route does not look at credentials, and says nothing of them', async (t) => {

@@ -7,6 +7,7 @@ const { privateKey, publicKey } = await generateKeyPair('ES256')
 const issuer = createIssuer({
   keys: { active: () => ({ kid: 'k1', algorithm: 'ES256', privateKey }) },
   issuer: 'https://gateway.test',
+  audience: 'https://gateway.test/',
   accessTokenLifetimeSeconds: 900,
   now,
 })
@@ -76,6 +77,7 @@ test('without a key to sign with the database is said to be unavailable', async 
   const early = createIssuer({
     keys: { active: () => undefined },
     issuer: 'https://gateway.test',
+    audience: 'https://gateway.test',
     accessTokenLifetimeSeconds: 900,
   })
   await t.throwsAsync(early.issue(request), { name: 'GatewayError', code: 'database_unavailable' })

@@ -1,7 +1,10 @@
 import test from 'ava'
+import { createGuard } from '../../src/tokens/guard.ts'
 import { createTrustedIssuer } from '../../src/tokens/issuers.ts'
-import { createVerifier } from '../../src/tokens/verify.ts'
+import { createVerifiedTokens } from '../../src/tokens/verified.ts'
+import { createVerifier, type Verifier } from '../../src/tokens/verify.ts'
 import { startIssuer, type TestIssuer } from '../support/issuer.ts'
+import { until } from '../support/until.ts'
 
 const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -71,6 +74,85 @@ test('an issuer whose keys were never had makes its tokens unknown, not invalid'
   t.like(error, { code: 'token_state_unknown', status: 503 })
 })
 
+const isRefused = (verifier: Verifier, token: string) =>
+  verifier.verify(token).then(
+    () => false,
+    ({ code }) => code === 'invalid_token',
+  )
+
+test('a token whose key has left the JWKS is refused once the keys were fetched again', async (t) => {
+  const from = await startIssuer(t)
+  let now = 0
+  const verifier = trusting(from, () => now)
+  const token = await from.token()
+  await verifier.verify(token)
+  await from.rotate()
+  from.forget()
+  now = 601_000
+  await t.notThrowsAsync(verifier.verify(token), 'the known keys are used while others are asked for')
+  await until(() => isRefused(verifier, token), 'the new keys were had')
+  t.is(from.asked(), 2)
+})
+
+test('a verified token is not remembered for longer than ten minutes, whatever its end', async (t) => {
+  const from = await startIssuer(t)
+  let elapsedMs = 0
+  const startedAt = Date.now()
+  const verifier = trusting(from, () => elapsedMs)
+  const guard = createGuard({
+    verifier,
+    verified: createVerifiedTokens(10),
+    denials: undefined,
+    issuer: 'http://localhost:8080',
+    dummies: undefined,
+    headers: { id: 'X-User-Id', scope: 'X-User-Scope', issuer: 'X-User-Issuer' },
+    now: () => startedAt + elapsedMs,
+  })
+  const token = await from.token({ exp: Math.floor(startedAt / 1000) + 86_400 })
+  const ask = () =>
+    guard({ auth: 'required', scopes: [], service: 'house' }, ['Authorization', `Bearer ${token}`])
+  t.true(ask() instanceof Promise, 'it is verified')
+  await ask()
+  elapsedMs = 599_000
+  t.like(ask(), { identity: { subject: 'user-1' } }, 'it is remembered')
+  await from.rotate()
+  from.forget()
+  elapsedMs = 601_000
+  const again = ask()
+  t.true(again instanceof Promise, 'it is verified anew')
+  await again
+  await until(() => isRefused(verifier, token), 'the new keys were had')
+  elapsedMs = 1_202_000
+  await t.throwsAsync(async () => ask(), { message: /not valid/ })
+})
+
+test('what stands for a scope and is none makes a token invalid, not one without scope', async (t) => {
+  const from = await startIssuer(t)
+  const verifier = trusting(from)
+  const bad = [
+    { scp: ['a', 7] },
+    { scp: [['a']] },
+    { scope: [null] },
+    { scope: 7 },
+    { scp: { a: 1 } },
+    { scp: ['a b'] },
+  ]
+  for (const claims of bad) {
+    const error = await t.throwsAsync(
+      verifier.verify(await from.token(claims)),
+      undefined,
+      JSON.stringify(claims),
+    )
+    t.like(error, { code: 'invalid_token' })
+  }
+  for (const claims of [{ scp: 'a b' }, { scope: ['a', 'b'] }, { scope: 'a b', scp: 'c' }]) {
+    t.is((await verifier.verify(await from.token(claims))).identity.scope, 'a b')
+  }
+  for (const claims of [{}, { scp: [] }, { scope: '' }, { scope: null }]) {
+    t.is((await verifier.verify(await from.token(claims))).identity.scope, '')
+  }
+})
+
 const refused: Readonly<Record<string, (from: TestIssuer) => Promise<string>>> = {
   'for another audience': (from) => from.token({ aud: 'somebody-else' }),
   'without an audience': (from) => from.token({ aud: undefined }),
@@ -79,6 +161,9 @@ const refused: Readonly<Record<string, (from: TestIssuer) => Promise<string>>> =
   'without a subject': (from) => from.token({ sub: undefined }),
   'for later': (from) => from.token({ nbf: Math.floor(Date.now() / 1000) + 60 }),
   'of another type': (from) => from.token({}, { typ: 'logout+jwt' }),
+  'that is an ID token by its nonce': (from) => from.token({ nonce: 'n-0S6_WzA2Mj' }, { typ: 'JWT' }),
+  'that is an ID token by its at_hash': (from) => from.token({ at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }),
+  'that is an ID token by its c_hash': (from) => from.token({ c_hash: 'LDktKdoQak3Pk0cnXxCltA' }),
   'with a subject that no header carries': (from) => from.token({ sub: 'a\r\nX-Admin: 1' }),
   'with a subject that is no text': (from) => from.token({ sub: 7 as unknown as string }),
 }

@@ -30,7 +30,6 @@ function makeKeyRing(database: Database, given: Partial<KeyRingOptions> = {}): K
     sealer: usual,
     log: keptLog().log,
     signingKeyLifetimeSeconds: lifetimeSeconds,
-    accessTokenLifetimeSeconds,
     pollingIntervalMs: 60_000,
     ...given,
   })
@@ -62,7 +61,12 @@ async function passes(from: KeyRing, to: KeyRing, now: () => number = Date.now):
 }
 
 async function sign(ring: KeyRing, now: () => number = Date.now): Promise<string> {
-  const issuer = createIssuer({ keys: ring, issuer: 'https://gateway.test', accessTokenLifetimeSeconds, now })
+  const options = {
+    issuer: 'https://gateway.test',
+    audience: 'https://gateway.test',
+    accessTokenLifetimeSeconds,
+  }
+  const issuer = createIssuer({ keys: ring, ...options, now })
   const request = {
     subject: 'ada',
     clientId: 'web',
@@ -243,7 +247,9 @@ eachDatabase((tested) => {
       const before = await startKeyRing(database!, { sealer: createSealer([encryptionKey('lost')]) })
       const token = await sign(before)
       const kept = keptLog()
-      const ring = await startKeyRing(other!, { log: kept.log, pollingIntervalMs: 10 })
+      const said: string[] = []
+      const log = { ...kept.log, info: (_fields: unknown, message: string) => void said.push(message) }
+      const ring = await startKeyRing(other!, { log, pollingIntervalMs: 10 })
       t.is(ring.active(), undefined)
       await t.throwsAsync(sign(ring), { code: 'database_unavailable' })
       t.true(await verifies(token, ring))
@@ -253,8 +259,14 @@ eachDatabase((tested) => {
       const complaints = kept.entries.filter(({ fields }) => fields.kid === before.active()?.kid)
       t.is(complaints.length, 1)
       t.regex(String(complaints[0]?.fields.reason), /"lost", which is missing from ENCRYPTION_KEYS/)
+      t.regex(
+        String(complaints[0]?.message),
+        /restored in ENCRYPTION_KEYS, .* npm run munjigi -- keys rotate --replace-lost$/,
+      )
+      t.deepEqual(said, [], 'it does not say that it signs')
 
       await ring.rotate({ replaceLost: true })
+      t.deepEqual(said, [`tokens are signed with key ${ring.active()?.kid}`])
       t.true(await passes(ring, before))
       t.true(await verifies(token, ring))
     },
@@ -294,7 +306,6 @@ test('before the keys have been read nothing signs and nothing verifies', (t: Ex
     sealer: usual,
     log: keptLog().log,
     signingKeyLifetimeSeconds: lifetimeSeconds,
-    accessTokenLifetimeSeconds,
     pollingIntervalMs: 1000,
   })
   t.is(ring.active(), undefined)

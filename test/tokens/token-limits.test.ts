@@ -23,11 +23,11 @@ async function gateways(t: ExecutionContext, count: number, env: Record<string, 
   }
   const started: TestGateway[] = []
   for (let i = 0; i < count; i++) started.push(await startGateway(t, { env: settings }))
-  const create = (index: number, address: string, password = secret) =>
+  const create = (index: number, address: string, password = secret, id = 'auth') =>
     request(`${started[index]!.url}/tokens/create`, {
       method: 'POST',
       headers: {
-        Authorization: `Basic ${Buffer.from(`auth:${password}`).toString('base64')}`,
+        Authorization: `Basic ${Buffer.from(`${id}:${password}`).toString('base64')}`,
         'Content-Type': 'application/json',
         'X-Forwarded-For': address,
       },
@@ -51,10 +51,23 @@ postgresTest('whoever guesses a secret is held off at every replica, and the cli
   t.is(codeOf(refused), 'too_many_requests')
   t.true(Number(refused.headers['retry-after']) > 30)
 
-  await until(async () => (await rows()).some(({ points }) => points === 3), 'it is shared')
+  await until(async () => (await rows()).filter(({ points }) => points === 3).length === 3, 'it is shared')
   t.is((await create(1, stranger, 'a guess')).status, 401)
   await until(async () => (await create(1, stranger)).status === 429, 'the other replica knows')
   for (const index of [0, 1]) t.is((await create(index, home)).status, 200)
+})
+
+postgresTest('a client that is right is not refused for others who guess at its address', async (t) => {
+  const { create } = await gateways(t, 1, { TOKEN_FAILURE_LIMIT: '3/1m' })
+  for (let i = 0; i < 3; i++) t.is((await create(0, home, 'a guess', `client-${i}`)).status, 401)
+  for (const id of ['client-4', 'auth']) {
+    const refused = await create(0, home, 'a guess', id)
+    t.is(refused.status, 429, id)
+    t.true(Number(refused.headers['retry-after']) > 30)
+    t.is((await create(0, home)).status, 200)
+  }
+  for (let i = 0; i < 2; i++) t.is((await create(0, home, 'a guess')).status, 429)
+  t.is((await create(0, home)).status, 429, 'once it is this very client that is guessed at there')
 })
 
 postgresTest(

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { createVerifiedTokens, type Pass } from '../../src/tokens/verified.ts'
 
-const pass = (expiresAt: number): Pass => ({
+const pass: Pass = {
   identity: {
     subject: 'user-1',
     issuer: 'https://login.example.com',
@@ -10,14 +10,14 @@ const pass = (expiresAt: number): Pass => ({
     scope: '',
     tokenId: undefined,
     sessionId: undefined,
-    expiresAt,
+    expiresAt: 1000,
   },
   headers: [],
-})
+}
 
-test('a verified token is remembered until the second in which it expires', (t) => {
+test('a verified token is remembered until the second it was said to be good for', (t) => {
   const verified = createVerifiedTokens(10)
-  verified.add('token', pass(1000))
+  verified.add('token', pass, 1000)
   t.is(verified.get('token', 999.9)?.identity.subject, 'user-1')
   t.is(verified.get('token', 1000), undefined)
   t.is(verified.get('token', 999.9), undefined, 'and is not brought back by a clock that is set back')
@@ -25,10 +25,10 @@ test('a verified token is remembered until the second in which it expires', (t) 
 
 test('only so many are remembered, the least used go first', (t) => {
   const verified = createVerifiedTokens(2)
-  verified.add('a', pass(1000))
-  verified.add('b', pass(1000))
+  verified.add('a', pass, 1000)
+  verified.add('b', pass, 1000)
   verified.get('a', 0)
-  verified.add('c', pass(1000))
+  verified.add('c', pass, 1000)
   t.deepEqual(
     ['a', 'b', 'c'].map((token) => verified.get(token, 0) !== undefined),
     [true, false, true],
@@ -37,6 +37,6 @@ test('only so many are remembered, the least used go first', (t) => {
 
 test('with room for none every token is verified anew', (t) => {
   const verified = createVerifiedTokens(0)
-  verified.add('a', pass(1000))
+  verified.add('a', pass, 1000)
   t.is(verified.get('a', 0), undefined)
 })

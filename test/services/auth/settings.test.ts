@@ -46,11 +46,12 @@ test('an empty variable counts as unset', (t) => {
   t.is(readAuthSettings({ GATEWAY_URL: '', AUTH_PORT: ' ' }).port, 8001)
 })
 
-const production = { NODE_ENV: 'production', AUTH_CLIENT_ID: 'auth', AUTH_CLIENT_SECRET: 's'.repeat(20) }
+const withUrl = { NODE_ENV: 'production', PUBLIC_URL: 'https://www.jinmini.com' }
+const production = { ...withUrl, AUTH_CLIENT_ID: 'auth', AUTH_CLIENT_SECRET: 's'.repeat(20) }
 
 test('production takes neither the documented client nor an embedded database that nobody asked for', (t) => {
   const error = t.throws(() => readAuthSettings({ NODE_ENV: 'production' }))
-  for (const name of ['DATABASE_URL', 'AUTH_CLIENT_ID', 'AUTH_CLIENT_SECRET'])
+  for (const name of ['DATABASE_URL', 'PUBLIC_URL', 'AUTH_CLIENT_ID', 'AUTH_CLIENT_SECRET'])
     t.true(error.message.includes(name))
   t.false(error.message.includes('ENCRYPTION_KEYS'), 'those are for the gateway alone')
 })
@@ -62,7 +63,7 @@ test('production with a client and a database needs no more', (t) => {
 })
 
 test('production without a database needs no client either', (t) => {
-  t.is(readAuthSettings({ NODE_ENV: 'production', DATABASE_URL: 'none' }).database.kind, 'none')
+  t.is(readAuthSettings({ ...withUrl, DATABASE_URL: 'none' }).database.kind, 'none')
 })
 
 for (const [name, value] of Object.entries({

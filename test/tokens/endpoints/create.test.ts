@@ -72,6 +72,15 @@ eachDatabase(({ test, fresh }) => {
     t.like(decodeJwt(next.json.access_token), { constructor: 'c', 한국어: '문지기 "quoted" ?' })
   })
 
+  test('claims that others read instead of scope and client_id are not a client’s to set', async (t) => {
+    const { post } = await server()
+    for (const claims of [{ scp: 'admin' }, { azp: 'other' }]) {
+      const { status, json } = await post('/tokens/create', { subject: someone(), claims })
+      t.is(status, 400)
+      t.regex(json.detail, /^claims: (scp|azp) may not be set by a client$/)
+    }
+  })
+
   test('a form does as well as JSON', async (t) => {
     const { form, verifier } = await server()
     const body = new URLSearchParams({ subject: someone(), scope: 'a b', claims: '{"plan":"free"}' })

@@ -1,8 +1,15 @@
 import test from 'ava'
 import { createLog } from '../../../src/observability/log.ts'
-import { dummyReplySchema } from '../../../src/tokens/schemas.ts'
+import { dummyReplySchema, introspectionSchema } from '../../../src/tokens/schemas.ts'
 import { freshEmbedded } from '../../support/database.ts'
-import { asNobody, issuer, shared, startTokenParts, startTokenServer } from '../../support/token-server.ts'
+import {
+  asAuth,
+  asNobody,
+  issuer,
+  shared,
+  startTokenParts,
+  startTokenServer,
+} from '../../support/token-server.ts'
 
 const parts = shared(async (t) => startTokenParts(t, await freshEmbedded(t)))
 const server = shared(async (t) => startTokenServer(t, await parts()))
@@ -52,6 +59,58 @@ test('what would move the cursor of a terminal is not printed', async (t) => {
   t.deepEqual(printed, ['dummy token: red ?[31m??fake: line?\n'])
 })
 
+test('a dummy is active for whoever asks with it, and for clients, until it is revoked', async (t) => {
+  const { post, form } = await server()
+  // Shaped like a refresh token: it is a dummy all the same.
+  const token = 'A'.repeat(43)
+  const { json: made } = await post(
+    '/tokens/dummy',
+    { access_token: token, subject: 'user-7', scope: 'a b' },
+    asNobody,
+  )
+  const bearer = { Authorization: `Bearer ${token}` }
+  for (const headers of [asAuth, bearer]) {
+    const { status, json } = await post('/tokens/verify', { token }, headers)
+    t.is(status, 200)
+    introspectionSchema.parse(json)
+    const { exp, ...rest } = json
+    t.deepEqual(rest, {
+      active: true,
+      token_type: 'Bearer',
+      sub: 'user-7',
+      client_id: 'dummy',
+      scope: 'a b',
+      iss: issuer,
+    })
+    t.is(exp, Date.parse(made.created_at) / 1000 + made.expires_in)
+  }
+  t.is((await post('/tokens/verify', { token }, asNobody)).status, 401)
+  t.is((await form('/tokens/revoke', `token=${token}`)).status, 200)
+  t.deepEqual((await post('/tokens/verify', { token })).json, { active: false })
+})
+
+test('a page of a stranger’s has no dummy made, in whatever form it asks', async (t) => {
+  const { post, form, dummies, url } = await server()
+  for (const Origin of [
+    'https://evil.example',
+    'null',
+    'http://127.0.0.1',
+    'https://www.example.com.evil.example',
+  ]) {
+    for (const reply of [
+      await form('/tokens/dummy', 'access_token=theirs', { Origin }),
+      await post('/tokens/dummy', '', { Origin }),
+    ]) {
+      t.is(reply.status, 403, Origin)
+      t.like(reply.json, { code: 'origin_not_allowed' })
+    }
+  }
+  t.is(dummies.find('theirs'), undefined)
+  for (const Origin of [url, issuer, 'https://app.example.com']) {
+    t.is((await form('/tokens/dummy', 'access_token=ours', { Origin })).status, 200, Origin)
+  }
+})
+
 test('a gateway without dummies has no such path', async (t) => {
   const production = await startTokenServer(t, await parts(), { routes: { dummies: undefined } })
   const reply = await fetch(`${production.url}/tokens/dummy`, { method: 'POST' })
@@ -62,6 +121,8 @@ test('an empty text, one beyond measure and an unknown member are refused', asyn
   const { post } = await server()
   for (const body of [
     { access_token: '' },
+    { access_token: ' ' },
+    { access_token: '\t \u3000\n' },
     { access_token: 'x'.repeat(4097) },
     { access_token: 1 },
     { sub: 'x' },

@@ -1,10 +1,12 @@
 import { decodeJwt } from 'jose'
+import { createPruner } from '../../../src/tokens/prune.ts'
 import { eachDatabase } from '../../support/database.ts'
 import {
   asAuth,
   asNobody,
   asShop,
   basic,
+  issuer,
   shared,
   someone,
   startTokenParts,
@@ -86,6 +88,70 @@ eachDatabase(({ name, test, fresh }) => {
     t.false(lines.some(({ fields }) => fields.sessionId === sessionId))
   })
 
+  test('a second use at a replica with a shorter lifetime denies the access token to its end', async (t) => {
+    const { post, pair, sessionId, ...parts } = await signIn()
+    const { exp = 0 } = decodeJwt(pair.access_token)
+    const replica = await startTokenServer(t, parts, { config: { accessTokenLifetime: 1 } })
+    for (const status of [200, 400]) {
+      const reply = await replica.post('/tokens/refresh', { refresh_token: pair.refresh_token }, asNobody)
+      t.is(reply.status, status)
+    }
+    const rows = await parts.database.run((em) =>
+      em.execute('select from munjigi.denials where key = ? and expires_at > to_timestamp(?)', [
+        `sid:${sessionId}`,
+        exp,
+      ]),
+    )
+    t.is(rows.length, 1)
+  })
+
+  test('a session is for the gateway under the name that the gateway has now', async (t) => {
+    const { post, pair, ...parts } = await signIn()
+    const { json } = await post('/tokens/create', { subject: someone(), audience: issuer })
+    const renamed = await startTokenServer(t, parts, { config: { audience: 'https://new.example.com' } })
+    const refreshed = async (refreshToken: string) => {
+      const next = await renamed.post('/tokens/refresh', { refresh_token: refreshToken }, asNobody)
+      return decodeJwt(next.json.access_token).aud
+    }
+    t.is(decodeJwt(pair.access_token).aud, issuer)
+    t.is(await refreshed(pair.refresh_token), 'https://new.example.com')
+    t.is(await refreshed(json.refresh_token), issuer, 'an audience that was asked for stays')
+  })
+
+  test('a used token is remembered for a week, so that its second use ends the session', async (t) => {
+    const { post, pair, sessionId, database, denials } = await signIn()
+    await database.run((em) =>
+      em.execute(
+        `update munjigi.refresh_tokens set expires_at = now() + interval '30 days' where session_id = ?`,
+        [sessionId],
+      ),
+    )
+    const body = { refresh_token: pair.refresh_token }
+    t.is((await post('/tokens/refresh', body, asNobody)).status, 200)
+    const days = await database.run((em) =>
+      em.execute<{ days: number }[]>(
+        `select round(extract(epoch from expires_at - used_at) / 86400)::int as days from munjigi.refresh_tokens
+          where session_id = ? and used_at is not null`,
+        [sessionId],
+      ),
+    )
+    t.deepEqual(
+      days.map((row) => row.days),
+      [7],
+    )
+    await database.run((em) =>
+      em.execute(
+        `update munjigi.refresh_tokens set used_at = now() - interval '8 days', expires_at = now() - interval '1 day'
+          where session_id = ? and used_at is not null`,
+        [sessionId],
+      ),
+    )
+    const silent = { debug() {}, info() {}, warn() {}, error() {} }
+    t.is(await createPruner({ database, log: silent }).prune(), 1)
+    t.like((await post('/tokens/refresh', body, asNobody)).json, invalidGrant)
+    t.false(denials.isDenied(undefined, sessionId), 'then it is a token that nobody knows')
+  })
+
   test('a session that is past its end cannot be refreshed', async (t) => {
     const { post, pair, sessionId, database } = await signIn()
     await database.run((em) =>
@@ -125,7 +191,7 @@ eachDatabase(({ name, test, fresh }) => {
   })
 
   test('fewer scopes may be asked for, for the one access token', async (t) => {
-    const { post, pair } = await signIn({ scope: 'a b c' })
+    const { post, form, pair } = await signIn({ scope: 'a b c' })
     const narrow = await post(
       '/tokens/refresh',
       { refresh_token: pair.refresh_token, scope: 'c a' },
@@ -135,6 +201,31 @@ eachDatabase(({ name, test, fresh }) => {
     t.is(decodeJwt(narrow.json.access_token).scope, 'c a')
     const whole = await post('/tokens/refresh', { refresh_token: narrow.json.refresh_token }, asNobody)
     t.is(whole.json.scope, 'a b c')
+    const empty = { refresh_token: whole.json.refresh_token, scope: '' }
+    const asJson = await post('/tokens/refresh', empty, asNobody)
+    t.is(asJson.json.scope, 'a b c', 'an empty one is none that was asked for')
+    const asForm = await form('/tokens/refresh', `refresh_token=${asJson.json.refresh_token}&scope=`)
+    t.is(asForm.json.scope, 'a b c')
+  })
+
+  test('another grant type is not supported, and is told so', async (t) => {
+    const { post, form, pair } = await signIn()
+    for (const type of ['password', 'authorization_code', 'REFRESH_TOKEN']) {
+      const replies = [
+        await post('/tokens/refresh', { grant_type: type, refresh_token: pair.refresh_token }, asNobody),
+        await post('/tokens/refresh', { grant_type: type, username: 'a', password: 'b' }, asNobody),
+        await form('/tokens/refresh', `grant_type=${type}&refresh_token=${pair.refresh_token}`),
+      ]
+      for (const { status, json } of replies) {
+        t.is(status, 400)
+        t.like(json, { code: 'unsupported_grant_type', error: 'unsupported_grant_type' })
+      }
+    }
+    for (const type of [7, ['refresh_token'], '', null]) {
+      const body = { grant_type: type, refresh_token: pair.refresh_token }
+      t.is((await post('/tokens/refresh', body, asNobody)).json.error, 'invalid_request')
+    }
+    t.is((await post('/tokens/refresh', { refresh_token: pair.refresh_token }, asNobody)).status, 200)
   })
 
   test('more scopes than the session has are refused, and the token stays good', async (t) => {

@@ -93,7 +93,7 @@ test('credentials in two places, or of the wrong kind, are no request', async (t
   t.is(twice.status, 400)
 })
 
-test('failed authentications are counted, with the client that was named, and a block is a 429', async (t) => {
+test('failed authentications are counted, with the client where one was named, and a block is a 429', async (t) => {
   const failed: unknown[] = []
   const counted = await startTokenServer(t, await parts(), {
     routes: {
@@ -111,7 +111,7 @@ test('failed authentications are counted, with the client that was named, and a 
   await counted.post('/tokens/create', { subject: 'user-1', client_id: 'x', client_secret: 'y' }, asNobody)
   t.deepEqual(failed, [
     ['127.0.0.1', auth.id],
-    ['127.0.0.1', 'x'],
+    ['127.0.0.1', undefined],
   ])
   const blocked = await counted.post('/tokens/create', { subject: 'user-1' }, basic('shop', 'wrong'))
   t.is(blocked.status, 429)

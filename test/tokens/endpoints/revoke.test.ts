@@ -64,6 +64,33 @@ eachDatabase(({ test, fresh }) => {
     t.true(rows[1]!.until > exp!)
   })
 
+  test('a denial outlives every access token of the session, wherever and whenever they were signed', async (t) => {
+    const { post, pair, subject, database, sessionId, ...parts } = await signIn()
+    // ACCESS_TOKEN_LIFETIME was lowered meanwhile, or is another at this replica.
+    const config = { accessTokenLifetime: 1 }
+    const replica = await startTokenServer(t, { database, ...parts }, { config })
+    const until = async (id: string) => {
+      const [row] = await database.run((em) =>
+        em.execute<{ until: number }[]>(
+          'select extract(epoch from expires_at)::float8 as until from munjigi.denials where key = ?',
+          [`sid:${id}`],
+        ),
+      )
+      return row?.until ?? 0
+    }
+    await replica.post('/tokens/revoke', { token: pair.refresh_token }, asNobody)
+    const { exp = 0 } = decodeJwt(pair.access_token)
+    t.true((await until(sessionId)) > exp)
+
+    const { json } = await post('/tokens/create', { subject })
+    const id = String(decodeJwt(json.access_token).sid)
+    const past = `update munjigi.sessions set expires_at = now() - interval '10 minutes' where id = ?`
+    await database.run((em) => em.execute(past, [id]))
+    await replica.post('/tokens/revoke', { subject })
+    t.true((await until(id)) > exp, 'though the session is past its end')
+    t.is(await parts.inspect(json.access_token), undefined)
+  })
+
   test('a client ends every session of a user, and of no other', async (t) => {
     const first = await signIn()
     const second = await signIn(first.subject)
