@@ -247,6 +247,8 @@ test('at the level silent nothing is printed from start to end', async (t) => {
         () => false,
       ),
     'it is there',
+    // It says nothing when it has started, which other tests wait for without a limit of their own.
+    30_000,
   )
   await request(`${url}/nowhere`)
   child.kill('SIGTERM')

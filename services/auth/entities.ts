@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
+import { createRateLimitEntity } from '../../src/persistence/rate-limits.ts'
 
 /** Who has signed up. */
 export const UserEntity = defineEntity({
@@ -15,18 +16,6 @@ export const UserEntity = defineEntity({
   },
 })
 
-/** rate-limiter-flexible's own table, as it wants it. */
-const RateLimitEntity = defineEntity({
-  name: 'RateLimit',
-  tableName: 'rate_limits',
-  properties: {
-    key: p.string().length(255).primary(),
-    points: p.integer().default(0),
-    /** Milliseconds since the epoch. */
-    expire: p.bigint().nullable(),
-  },
-})
-
-export const authEntities = [UserEntity, RateLimitEntity] as const
+export const authEntities = [UserEntity, createRateLimitEntity()] as const
 
 export type User = InferEntity<typeof UserEntity>

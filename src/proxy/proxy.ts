@@ -35,7 +35,7 @@ const forwardCall: ProxyCall = { rewrite: (url, exchange) => forwardedTarget(url
 export interface ProxyOptions {
   readonly routes: ProxyRoutes
   readonly context: Omit<ExchangeContext, 'renew'>
-  /** Who is calling, as the house will be told; made only for requests that are forwarded. */
+  /** Who is calling, as the house will be told; made only where a route leads on. */
   readonly identify: (state: DoorState) => ForwardedIdentity
   /** Whether the caller may pass, and who it is. */
   readonly guard: Guard

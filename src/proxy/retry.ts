@@ -15,9 +15,11 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
  * Never where the house may have acted on it: a request that was written is repeated only when its method is
  * idempotent and it had no body (a body that was begun is gone). One that was never written, because no
  * connection came about, is sent elsewhere whatever its method; its body is untouched, and it does not count as
- * one of the route's `retries`. A deadline that has passed has passed.
+ * one of the route's `retries`. Neither does one whose instance has left the address book meanwhile: it went with a
+ * rollout, and says nothing of the next. A deadline that has passed has passed.
  *
- * @param tally how many attempts were made so far, and how many of them were written
+ * @param tally how many attempts were made so far, how many of them were written, and how many of those failed on
+ *   an instance that is gone
  */
 export function mayRetry(
   request: { readonly method: string; readonly hasBody: boolean },

@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
+import { createRateLimitEntity } from '../persistence/rate-limits.ts'
 
 /** A key that signs access tokens, or did, or will: see keys.ts for its three ages. */
 export const SigningKeyEntity = defineEntity({
@@ -75,24 +76,12 @@ export const DenialEntity = defineEntity({
   },
 })
 
-/** rate-limiter-flexible's own table, as it wants it. */
-const RateLimitEntity = defineEntity({
-  name: 'RateLimit',
-  tableName: 'rate_limits',
-  properties: {
-    key: p.string().length(255).primary(),
-    points: p.integer().default(0),
-    /** Milliseconds since the epoch. */
-    expire: p.bigint().nullable(),
-  },
-})
-
 export const tokenEntities = [
   SigningKeyEntity,
   SessionEntity,
   RefreshTokenEntity,
   DenialEntity,
-  RateLimitEntity,
+  createRateLimitEntity(),
 ] as const
 
 export type SigningKey = InferEntity<typeof SigningKeyEntity>

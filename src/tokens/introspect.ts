@@ -10,6 +10,7 @@ import { type Introspection, introspectSchema } from './schemas.ts'
 import { isRefreshTokenShaped } from './secrets.ts'
 import { findRefreshToken } from './sessions.ts'
 import type { TokenContext, TokenStep } from './state.ts'
+import type { Verifier } from './verify.ts'
 
 /**
  * Reads an access token of the gateway's own, for whatever audience; undefined for one that is not valid or was
@@ -18,6 +19,23 @@ import type { TokenContext, TokenStep } from './state.ts'
 export type Inspect = (
   token: string,
 ) => Promise<{ readonly identity: Identity; readonly claims: JWTPayload } | undefined>
+
+/** @throws (rejects with) whatever says that it cannot be known now */
+export function createInspect(
+  verifier: Pick<Verifier, 'verifyOwn'>,
+  denials: Pick<Denials, 'isDenied'>,
+): Inspect {
+  return async (token) => {
+    const found = await verifier.verifyOwn(token).catch(unlessInvalid)
+    if (found === undefined) return undefined
+    const { tokenId, sessionId } = found.identity
+    return denials.isDenied(tokenId, sessionId) ? undefined : found
+  }
+}
+
+function unlessInvalid(error: { code?: unknown }): undefined {
+  if (error.code !== 'invalid_token') throw error
+}
 
 export interface IntrospectOptions {
   readonly database: Pick<Database, 'run'>

@@ -12,6 +12,7 @@ import { createDummies } from './dummies.ts'
 import { tokenEntities } from './entities.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { Identity } from './identity.ts'
+import { createInspect } from './introspect.ts'
 import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
 import { createKeyRing } from './keys.ts'
@@ -74,7 +75,7 @@ export function createTokens(options: TokensOptions): Tokens {
     isRevoked: ({ issuer: by, tokenId, sessionId }) =>
       by === issuer && own !== undefined && own.denials.isDenied(tokenId, sessionId),
     middleware: routes.middleware,
-    ready: () => (isReady ||= own?.ready() ?? true),
+    ready: () => (isReady ||= own?.ready() === true),
     database: own?.database.state,
     signing: own?.signing,
     async start() {
@@ -94,11 +95,10 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
   const { tokens, protection, publicUrl, routePrefix } = config
   const { pollingIntervalMs, maxStalenessMs } = tokens.revocation
   const schema = 'munjigi'
-  const entities = [...tokenEntities]
   const database: Database = createDatabase({
     config: config.database,
     schema,
-    entities,
+    entities: tokenEntities,
     migrations,
     log,
     ...(embedded && { embedded }),
@@ -112,7 +112,7 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
   })
   const denials = createDenials({ database, log, pollingIntervalMs, maxStalenessMs })
   const pruner = createPruner({ database, log })
-  const origins = [new URL(publicUrl).origin, ...protection.corsOrigins]
+  const origins = [publicUrl, ...protection.corsOrigins]
   const dummies = tokens.dummies ? createDummies({ origins }) : undefined
   return {
     database,
@@ -136,12 +136,7 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
           accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
         }),
         denials,
-        async inspect(token) {
-          const found = await verifier.verifyOwn(token).catch(unlessInvalid)
-          return found && !denials.isDenied(found.identity.tokenId, found.identity.sessionId)
-            ? found
-            : undefined
-        },
+        inspect: createInspect(verifier, denials),
         dummies,
         successorKeys: encryptionKeys.map(({ secret }) => Buffer.from(secret, 'base64')),
         requestLimit: createRequestLimit(protection.tokenRate),
@@ -164,8 +159,4 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
       await database.stop()
     },
   }
-}
-
-function unlessInvalid(error: { code?: unknown }): undefined {
-  if (error.code !== 'invalid_token') throw error
 }

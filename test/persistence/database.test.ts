@@ -2,7 +2,7 @@ import { GatewayError } from '../../src/errors.ts'
 import { DenialEntity } from '../../src/tokens/entities.ts'
 import { createTestDatabase, eachDatabase, startDatabase } from '../support/database.ts'
 
-eachDatabase(({ test, fresh }) => {
+eachDatabase(({ name, test, fresh }) => {
   const denial = (key: string) => ({ key, expiresAt: new Date('2030-01-01T00:00:00Z') })
 
   test('is ready once started, with the tables in a schema of their own', async (t) => {
@@ -66,22 +66,18 @@ eachDatabase(({ test, fresh }) => {
     t.not(await load(), await load())
   })
 
-  test('a transaction within another is one of its own', async (t) => {
-    const config = await fresh(t)
-    // The embedded database has one connection: there it would wait for itself.
-    if (config.kind === 'embedded') {
-      t.pass()
-      return
-    }
-    const database = await startDatabase(t, config)
-    await t.throwsAsync(
-      database.transaction(async () => {
-        await database.transaction((em) => em.insert(DenialEntity, denial('jti:1') as never))
-        throw new Error('the outer one')
-      }),
-    )
-    t.is(await database.run((em) => em.count(DenialEntity)), 1)
-  })
+  // The embedded database has one connection: there it would wait for itself.
+  if (name === 'PostgreSQL')
+    test('a transaction within another is one of its own', async (t) => {
+      const database = await startDatabase(t, await fresh(t))
+      await t.throwsAsync(
+        database.transaction(async () => {
+          await database.transaction((em) => em.insert(DenialEntity, denial('jti:1') as never))
+          throw new Error('the outer one')
+        }),
+      )
+      t.is(await database.run((em) => em.count(DenialEntity)), 1)
+    })
 
   test('before the start and after the stop it is unavailable, with Retry-After', async (t) => {
     const database = createTestDatabase(t, await fresh(t))

@@ -14,7 +14,7 @@ import type { Database } from '../../src/persistence/database.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { createDenials, type Denials } from '../../src/tokens/denials.ts'
 import { createDummies, type Dummies } from '../../src/tokens/dummies.ts'
-import type { Inspect } from '../../src/tokens/introspect.ts'
+import { createInspect, type Inspect } from '../../src/tokens/introspect.ts'
 import { createIssuer } from '../../src/tokens/issue.ts'
 import { createKeyRing, type KeyRing } from '../../src/tokens/keys.ts'
 import { createTokenRoutes, type TokenRoutesOptions } from '../../src/tokens/routes.ts'
@@ -79,6 +79,10 @@ export function shared<T>(make: (t: ExecutionContext) => Promise<T>): () => Prom
   }
 }
 
+/** The endpoints on a database that no other file has: made by the first test that asks, for all of them. */
+export const sharedTokenServer = (fresh: (t: ExecutionContext) => Promise<EmbeddedConfig | PostgresConfig>) =>
+  shared(async (t) => startTokenServer(t, await startTokenParts(t, await fresh(t))))
+
 const lifetime = 900
 
 export async function startTokenParts(
@@ -102,12 +106,7 @@ export async function startTokenParts(
   denials.start()
   await until(() => keys.active() !== undefined && denials.isFresh(), 'there is a key to sign with')
   const verifier = createVerifier({ keys, issuer, audience: issuer, trusted: [] })
-  const inspect: Inspect = async (token) => {
-    const verified = await verifier.verifyOwn(token).catch(() => undefined)
-    if (verified === undefined) return undefined
-    const { tokenId, sessionId } = verified.identity
-    return denials.isDenied(tokenId, sessionId) ? undefined : verified
-  }
+  const inspect = createInspect(verifier, denials)
   return { database, keys, denials, verifier, inspect, lines }
 }
 

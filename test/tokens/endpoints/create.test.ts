@@ -1,18 +1,10 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { tokenReplySchema } from '../../../src/tokens/schemas.ts'
 import { eachDatabase } from '../../support/database.ts'
-import {
-  asNobody,
-  asShop,
-  issuer,
-  shared,
-  someone,
-  startTokenParts,
-  startTokenServer,
-} from '../../support/token-server.ts'
+import { asNobody, asShop, issuer, sharedTokenServer, someone } from '../../support/token-server.ts'
 
 eachDatabase(({ test, fresh }) => {
-  const server = shared(async (t) => startTokenServer(t, await startTokenParts(t, await fresh(t))))
+  const server = sharedTokenServer(fresh)
 
   test('a client gets a pair for its user, in the form of RFC 6749', async (t) => {
     const { post } = await server()

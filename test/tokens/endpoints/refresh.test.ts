@@ -7,9 +7,8 @@ import {
   asShop,
   basic,
   issuer,
-  shared,
+  sharedTokenServer,
   someone,
-  startTokenParts,
   startTokenServer,
 } from '../../support/token-server.ts'
 
@@ -20,7 +19,7 @@ const invalidGrant = {
 }
 
 eachDatabase(({ name, test, fresh }) => {
-  const server = shared(async (t) => startTokenServer(t, await startTokenParts(t, await fresh(t))))
+  const server = sharedTokenServer(fresh)
   async function signIn(body: Readonly<Record<string, unknown>> = {}) {
     const made = await server()
     const subject = someone()

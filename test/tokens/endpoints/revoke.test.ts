@@ -4,14 +4,13 @@ import {
   asAuth,
   asNobody,
   basic,
-  shared,
+  sharedTokenServer,
   someone,
-  startTokenParts,
   startTokenServer,
 } from '../../support/token-server.ts'
 
 eachDatabase(({ test, fresh }) => {
-  const server = shared(async (t) => startTokenServer(t, await startTokenParts(t, await fresh(t))))
+  const server = sharedTokenServer(fresh)
   async function signIn(subject = someone()) {
     const made = await server()
     const { json } = await made.post('/tokens/create', { subject })

@@ -5,14 +5,13 @@ import {
   asNobody,
   asShop,
   issuer,
-  shared,
+  sharedTokenServer,
   someone,
-  startTokenParts,
   startTokenServer,
 } from '../../support/token-server.ts'
 
 eachDatabase(({ test, fresh }) => {
-  const server = shared(async (t) => startTokenServer(t, await startTokenParts(t, await fresh(t))))
+  const server = sharedTokenServer(fresh)
   async function signIn(body: Readonly<Record<string, unknown>> = {}) {
     const made = await server()
     const subject = someone()
