@@ -2,13 +2,12 @@ import { PGlite } from '@electric-sql/pglite'
 import { authEntities } from '../services/auth/entities.ts'
 import { migrations as authMigrations } from '../services/auth/migrations/index.ts'
 import { migrate } from '../src/persistence/migrate.ts'
-import { migrations } from '../src/persistence/migrations/index.ts'
 import { createPgliteOrm, type Tables } from '../src/persistence/orm.ts'
-import { tokenEntities } from '../src/tokens/entities.ts'
+import { gatewayTables } from '../src/persistence/tables.ts'
 
 /** Every set of tables: what its migrations lead to must be what its entities say. */
 const everyTables: readonly Tables[] = [
-  { schema: 'munjigi', entities: tokenEntities, migrations },
+  gatewayTables,
   { schema: 'auth', entities: [...authEntities], migrations: authMigrations },
 ]
 

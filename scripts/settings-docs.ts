@@ -3,10 +3,11 @@ import { pathToFileURL } from 'node:url'
 import { authVariables } from '../services/auth/settings.ts'
 import { documentSettings, type SettingDoc } from '../src/config/setting-docs.ts'
 import { discoverySources } from '../src/discovery/sources/index.ts'
+import { providerKinds } from '../src/oauth/providers/index.ts'
 
 // Every page that lists the settings is written from the one table the program itself reads.
 
-const settings = documentSettings(discoverySources, { 'The example service': authVariables })
+const settings = documentSettings(discoverySources, providerKinds, { 'The example service': authVariables })
 
 /** .env.example: every variable, commented out, with its meaning and default. */
 function envExample(): string {

@@ -14,9 +14,11 @@ const table = {
   invalid_token: [401, 'Invalid token'],
   invalid_client: [401, 'Invalid client'],
   insufficient_scope: [403, 'Insufficient scope'],
+  connection_required: [403, 'Connection required'],
   origin_not_allowed: [403, 'Origin not allowed'],
   not_found: [404, 'Not found'],
   method_not_allowed: [405, 'Method not allowed'],
+  reauthorization_required: [409, 'Reauthorization required'],
   request_timeout: [408, 'Request timeout'],
   payload_too_large: [413, 'Payload too large'],
   uri_too_long: [414, 'URI too long'],
@@ -29,6 +31,13 @@ const table = {
   method_not_implemented: [501, 'Method not implemented'],
   database_unavailable: [503, 'Database unavailable'],
   token_state_unknown: [503, 'Token state unknown'],
+  vault_unreadable: [500, 'Stored token unreadable'],
+  refresh_postponed: [503, 'Refresh postponed'],
+  // the OAuth provider's fault
+  provider_refused: [502, 'Provider refused'],
+  provider_bad_response: [502, 'Provider sent an invalid response'],
+  provider_unreachable: [502, 'Provider unreachable'],
+  provider_timeout: [504, 'Provider timed out'],
   // the house's fault: see proxy/upstream-errors.ts for what leads to which
   upstream_refused: [502, 'Upstream refused the connection'],
   upstream_unreachable: [502, 'Upstream unreachable'],
@@ -46,6 +55,8 @@ export interface GatewayErrorOptions {
   detail?: string
   /** Reply headers that belong to the error, e.g. `Retry-After` or `WWW-Authenticate`. */
   headers?: Readonly<Record<string, string>>
+  /** Further members of the problem document (RFC 9457 §3.2), e.g. `login_url`. */
+  members?: Readonly<Record<string, string>>
   cause?: unknown
 }
 
@@ -57,6 +68,7 @@ export class GatewayError extends Error {
   readonly title: string
   readonly detail: string | undefined
   readonly headers: Readonly<Record<string, string>>
+  readonly members: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
     const [status, title] = table[code]
@@ -66,5 +78,6 @@ export class GatewayError extends Error {
     this.title = title
     this.detail = options.detail
     this.headers = options.headers ?? {}
+    this.members = options.members ?? {}
   }
 }

@@ -20,9 +20,12 @@ import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
 import { createUnnamedProxyNotice } from './door/unnamed-proxy.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
+import { createOAuth } from './oauth/oauth.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
+import { createDatabase, type Database } from './persistence/database.ts'
 import type { Embedded } from './persistence/embedded.ts'
 import type { EncryptionKey } from './persistence/sealer.ts'
+import { gatewayTables } from './persistence/tables.ts'
 import { createOutlierDetection } from './proxy/outlier.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createProxyRoutes } from './proxy/routes.ts'
@@ -86,8 +89,19 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   })
   addressBook.subscribe(routes.update)
   const identify = createIdentifyCaller(config.trustedProxies)
-  const tokens = createTokens({ config, encryptionKeys, embedded, log })
-  const reservedHeaders = new Set(Object.values(config.tokens.headers).map((name) => name.toLowerCase()))
+  const database: Database | undefined =
+    config.database.kind === 'none'
+      ? undefined
+      : createDatabase({ config: config.database, ...gatewayTables, log, ...(embedded && { embedded }) })
+  const tokens = createTokens({ config, encryptionKeys, database, log })
+  const oauth = createOAuth({
+    ...{ config, encryptionKeys, database, log },
+    tokens: tokens.own,
+    guard: tokens.guard,
+  })
+  const reservedHeaders = new Set(
+    [...Object.values(config.tokens.headers), config.oauth.tokenHeader].map((name) => name.toLowerCase()),
+  )
   const relay = createWebSocketRelay({
     outliers,
     renew: routes.renew,
@@ -131,6 +145,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     }),
     securityHeaders: createSecurityHeaders(secureReply),
     tokens: tokens.middleware,
+    oauth: oauth.middleware,
     pages: pages.middleware,
     bodyLimit: bodyLimit?.middleware,
     proxy: createProxy({
@@ -185,7 +200,9 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     await server.close(timeout)
     await pages.stop()
     await addressBook.stop()
-    await tokens.stop()
+    tokens.stop()
+    await oauth.stop()
+    await database?.stop()
     outliers.stop()
     await upstreams.destroy()
     log.flush()
@@ -196,11 +213,13 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   return {
     async start() {
       addressBook.start()
-      const tokensStarted = tokens.start()
+      tokens.start()
+      oauth.start()
+      const databaseStarted = database?.start()
       try {
         // It is here or nowhere. A server is waited for with the doors open: live, but not ready.
         if (config.database.kind === 'embedded') {
-          await Promise.race([tokensStarted, delay(embeddedStartMs, undefined, { ref: false })])
+          await Promise.race([databaseStarted, delay(embeddedStartMs, undefined, { ref: false })])
         }
         const { address, port } = await server.listen(config.port, config.host)
         pages.start()
@@ -208,7 +227,9 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         return { host: address, port }
       } catch (error) {
         await addressBook.stop()
-        await tokens.stop()
+        tokens.stop()
+        await oauth.stop()
+        await database?.stop()
         throw error
       }
     },

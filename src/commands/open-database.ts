@@ -1,8 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
 import { createDatabase, type Database } from '../persistence/database.ts'
-import { migrations } from '../persistence/migrations/index.ts'
-import { tokenEntities } from '../tokens/entities.ts'
+import { gatewayTables } from '../persistence/tables.ts'
 
 /**
  * Runs `work` with the gateway's database, and closes it again. A gateway waits for its database; a command does not.
@@ -16,9 +15,7 @@ export async function withDatabase<T>(
   const away = Promise.withResolvers<never>()
   const database = createDatabase({
     config,
-    schema: 'munjigi',
-    entities: tokenEntities,
-    migrations,
+    ...gatewayTables,
     log: {
       ...log,
       warn(fields, message) {

@@ -1,6 +1,7 @@
 import type { ConsulOptions } from '../discovery/consul/settings.ts'
 import type { Description } from '../discovery/description.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
+import type { ConfiguredProvider, ProviderOff } from '../oauth/provider.ts'
 
 /** Everything the gateway was told, checked and frozen: the only thing createGateway reads. */
 export interface Config {
@@ -34,6 +35,7 @@ export interface Config {
   readonly services: ReadonlyMap<string, Description>
   readonly database: DatabaseConfig
   readonly tokens: TokensConfig
+  readonly oauth: OAuthConfig
   readonly protection: ProtectionConfig
   /** Where the gateway registers itself, if it does. */
   readonly registration: RegistrationConfig | undefined
@@ -82,6 +84,25 @@ export interface TrustedIssuerConfig {
   readonly issuer: string
   readonly jwksUrl: string
   readonly audience: string
+}
+
+/** Logging in with accounts elsewhere, and keeping their tokens. */
+export interface OAuthConfig {
+  readonly providers: readonly ConfiguredProvider[]
+  /** Those that are known but not configured. */
+  readonly off: readonly ProviderOff[]
+  /** Of front ends that bring codes themselves, beside the gateway's own callbacks. */
+  readonly redirectUris: readonly string[]
+  /** Where a login may return to, beside the gateway's own login page. */
+  readonly returnUrls: readonly string[]
+  /** Space-separated. */
+  readonly loginScope: string
+  /** Names of providers whose verified e-mail addresses make accounts one. */
+  readonly linkVerifiedEmail: readonly string[]
+  readonly providerTimeoutMs: number
+  readonly refreshAheadMs: number
+  /** As it is sent to houses. */
+  readonly tokenHeader: string
 }
 
 interface ProtectionConfig {

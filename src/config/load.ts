@@ -1,12 +1,15 @@
 import { networkInterfaces as systemInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import type { Environment } from '../discovery/source.ts'
+import type { ProviderKind } from '../oauth/provider.ts'
+import { providerKinds } from '../oauth/providers/index.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './database.ts'
 import { errorCode, readEnvironment, readOptional, readSettings } from './environment.ts'
 import { ConfigError, type Fault, shown } from './fault.ts'
 import { deepFreeze } from './freeze.ts'
 import { type GatewayFile, parseGatewayFile } from './gateway-file.ts'
+import { readOAuth } from './oauth.ts'
 import { type NetworkInterfaces, readRegistration } from './registration.ts'
 import { readServiceUrls } from './service-urls.ts'
 import type { SettingValues } from './settings.ts'
@@ -19,6 +22,7 @@ export interface LoadInput {
   /** Where `.env` and `gateway.yaml` are looked for. */
   readonly cwd: string
   readonly sources: DiscoverySources
+  readonly providers?: readonly ProviderKind[]
   readonly networkInterfaces?: NetworkInterfaces
 }
 
@@ -26,7 +30,8 @@ export interface LoadInput {
  * Reads the environment, `.env` and gateway.yaml into one frozen Config.
  * @throws {ConfigError} with every fault there is, not only the first.
  */
-export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterfaces }: LoadInput): Config {
+export function loadConfig(input: LoadInput): Config {
+  const { env, cwd, sources, providers = providerKinds, networkInterfaces = systemInterfaces } = input
   const { environment, faults } = readEnvironment(env, cwd)
   const read = readSettings(environment)
   faults.push(...read.faults)
@@ -51,6 +56,7 @@ export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterf
   )
   const database = readDatabase(read.values, environment, cwd, faults)
   const tokens = readTokens(read.values, faults)
+  const oauth = readOAuth(read.values, environment, providers, faults)
   faults.push(...file.faults)
   if (faults.length > 0) throw new ConfigError(faults)
 
@@ -75,6 +81,7 @@ export function loadConfig({ env, cwd, sources, networkInterfaces = systemInterf
     services: file.services,
     database: database!,
     tokens,
+    oauth,
     protection: {
       corsOrigins: values.CORS_ORIGINS ?? [],
       bodyLimit: values.BODY_LIMIT,

@@ -1,4 +1,5 @@
 import type { SourceVariables } from '../discovery/source.ts'
+import type { ProviderKind } from '../oauth/provider.ts'
 import { type Setting, settings } from './settings.ts'
 import type { DiscoverySources } from './sources.ts'
 
@@ -16,10 +17,12 @@ export interface SettingDoc {
 
 /**
  * Every environment variable that the gateway knows, in the order and groups of the table; `sources` is
- * the index of discovery sources, which have variables of their own; `others` are further programs'.
+ * the index of discovery sources and `providers` that of OAuth providers, which have variables of their own;
+ * `others` are further programs'.
  */
 export function documentSettings(
   sources: DiscoverySources,
+  providers: readonly ProviderKind[],
   others: Readonly<Record<string, SourceVariables>> = {},
 ): readonly SettingDoc[] {
   const own = Object.entries<Setting>(settings).map(([name, setting]) => ({
@@ -40,6 +43,7 @@ export function documentSettings(
   }
   const groups = [
     ...Object.values(sources).map(({ name, variables = {} }) => [`Discovery: ${name}`, variables] as const),
+    ...providers.map(({ name, variables }) => [`OAuth: ${name}`, variables] as const),
     ...Object.entries(others),
   ]
   const theirs = groups.flatMap(([group, variables]) =>

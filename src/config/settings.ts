@@ -2,6 +2,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { duration, pathPrefix, timeout } from '../discovery/description.ts'
 import { databaseSettings } from './database-settings.ts'
+import { oauthSettings } from './oauth-settings.ts'
 import { protectionSettings } from './protection-settings.ts'
 import { tokenSettings } from './token-settings.ts'
 
@@ -114,6 +115,7 @@ export const settings = {
   ...protectionSettings,
   ...databaseSettings,
   ...tokenSettings,
+  ...oauthSettings,
   CONNECT_TIMEOUT: {
     group: 'Proxy',
     meaning: 'for a connection to an instance',

@@ -34,7 +34,7 @@ const trustedIssuers = z
   )
 
 const headerMessage = 'expected a header name that begins with X-, such as X-User-Id'
-const headerName = z
+export const headerName = z
   .string()
   .regex(/^x-[a-z0-9]+(?:-[a-z0-9]+)*$/i, headerMessage)
   .refine(

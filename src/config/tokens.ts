@@ -69,7 +69,12 @@ export function readTokens(values: Partial<SettingValues>, faults: Fault[]): Tok
 
 /** Two things said under one name would be one. */
 function sameHeaders(values: Partial<SettingValues>): Fault[] {
-  const names = ['USER_ID_HEADER', 'USER_SCOPE_HEADER', 'USER_ISSUER_HEADER'] as const
+  const names = [
+    'USER_ID_HEADER',
+    'USER_SCOPE_HEADER',
+    'USER_ISSUER_HEADER',
+    'PROVIDER_TOKEN_HEADER',
+  ] as const
   return names.flatMap((variable, index) => {
     const name = values[variable]
     const first = names.slice(0, index).find((other) => values[other]?.toLowerCase() === name?.toLowerCase())

@@ -10,6 +10,8 @@ export interface Problem {
   readonly code: string
   /** For the person who looks it up in the log. */
   readonly request_id: string
+  /** Where the caller has to go first, of errors that a login mends. */
+  readonly login_url?: string
 }
 
 export const problemMediaType = 'application/problem+json'
@@ -23,6 +25,7 @@ export function toProblem(error: GatewayError, requestId: string): Problem {
     ...(error.detail === undefined ? {} : { detail: error.detail }),
     code: error.code,
     request_id: requestId,
+    ...error.members,
   }
 }
 

@@ -20,6 +20,8 @@ export interface Rooms {
   readonly readyz: Middleware<DoorState>
   /** `/tokens/*` and `/.well-known/*`. */
   readonly tokens: Middleware<DoorState>
+  /** `/oauth`, `/oauth/*` and `/login`. */
+  readonly oauth: Middleware<DoorState>
   /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
   readonly pages: Middleware<DoorState>
   /** Where there is a limit. */
@@ -41,6 +43,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
       at('/livez', livez),
       at('/readyz', rooms.readyz),
       rooms.tokens, //                          /tokens/*, /.well-known/*
+      rooms.oauth, //                           /oauth/*, /login
       rooms.pages, //                           /, /docs, /openapi.json
       notFound,
     ]),

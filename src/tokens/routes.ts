@@ -7,7 +7,7 @@ import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
 import { createReadBody } from './body.ts'
 import { createIdentifyClient } from './clients.ts'
-import { createCreate, createOpen } from './create.ts'
+import { createCreate, type Open } from './create.ts'
 import type { Denials } from './denials.ts'
 import type { Dummies } from './dummies.ts'
 import { createDummy } from './dummy.ts'
@@ -32,6 +32,7 @@ export interface TokenRoutesOptions {
   readonly database: Pick<Database, 'run' | 'transaction'>
   readonly keys: Pick<KeyRing, 'jwks'>
   readonly issuer: Issuer
+  readonly open: Open
   readonly denials: Pick<Denials, 'isFresh' | 'write' | 'remember'>
   readonly inspect: Inspect
   /** Undefined where there are none: then there is no `/tokens/dummy`. */
@@ -50,7 +51,7 @@ export interface TokenRoutes {
 
 /** Tokens from one end to the other: each endpoint is the list of its steps. */
 export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
-  const { config, publicUrl, routePrefix, database, issuer, dummies, log } = options
+  const { config, publicUrl, routePrefix, open, dummies, log } = options
   const { clients, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
   const { count, settle } = options.requestLimit
@@ -60,7 +61,6 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
     graceMs: config.refreshGraceMs,
     derivations: options.successorKeys.map(createSuccessorDerivation),
   })
-  const open = createOpen({ database, issuer, lifetimes: config })
   const create = createCreate({ open })
   const refresh = createRefresh({ ...options, rotate })
   const introspect = createIntrospect(options)
@@ -82,7 +82,7 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
     '/.well-known/oauth-authorization-server',
     createMetadata({ issuer: config.issuer, publicUrl, routePrefix }),
   )
-  return { middleware: serve(router, at('/')) }
+  return { middleware: serveOAuth(router, at('')) }
 }
 
 /** The same paths of a gateway without a database: they say why there is nothing. */
@@ -100,12 +100,18 @@ export function createNoTokenRoutes({ routePrefix }: { routePrefix: string }): T
   }
 }
 
-/** @param tokens what the paths of the token endpoints begin with */
-function serve(router: Router<TokenState>, tokens: string): Middleware<DoorState> {
+/**
+ * Endpoints whose replies hold tokens, and whose errors OAuth clients read; 405 and OPTIONS too.
+ * @param base what their paths begin with; other paths of the router's are answered as what they are
+ */
+export function serveOAuth<State extends TokenState>(
+  router: Router<State>,
+  base: string,
+): Middleware<DoorState> {
   const routes = router.routes() as unknown as Middleware<DoorState>
-  return function serveTokens(ctx, next) {
+  return function serve(ctx, next) {
     const { path } = ctx
-    if (path.startsWith(tokens)) {
+    if (path === base || path.startsWith(`${base}/`)) {
       ctx.state.oauthErrors = true
       // RFC 6749 §5.1, for every reply that may hold a token or tell of one.
       ctx.set('Cache-Control', 'no-store')

@@ -2,22 +2,22 @@ import type { Middleware } from 'koa'
 import type { Config } from '../config/config.ts'
 import type { DoorState } from '../door/state.ts'
 import type { Log } from '../observability/log.ts'
-import { createDatabase, type Database, type DatabaseState } from '../persistence/database.ts'
-import type { Embedded } from '../persistence/embedded.ts'
-import { migrations } from '../persistence/migrations/index.ts'
+import type { Database, DatabaseState } from '../persistence/database.ts'
 import { createSealer, type EncryptionKey } from '../persistence/sealer.ts'
+import { gatewayTables } from '../persistence/tables.ts'
 import { createAuthenticationFailures } from './authentication-failures.ts'
+import { createOpen, type Open } from './create.ts'
 import { createDenials } from './denials.ts'
 import { createDummies } from './dummies.ts'
-import { tokenEntities } from './entities.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { Identity } from './identity.ts'
 import { createInspect } from './introspect.ts'
 import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
 import { createKeyRing } from './keys.ts'
+import type { AuthenticationFailures } from './limits.ts'
 import { createPruner } from './prune.ts'
-import { createRequestLimit } from './request-limit.ts'
+import { createRequestLimit, type RequestLimit } from './request-limit.ts'
 import { createNoTokenRoutes, createTokenRoutes } from './routes.ts'
 import { createVerifiedTokens } from './verified.ts'
 import { createVerifier } from './verify.ts'
@@ -36,9 +36,17 @@ export interface Tokens {
   readonly database: (() => DatabaseState) | undefined
   /** Whether tokens can be signed; undefined where there is no database. */
   readonly signing: (() => SigningState) | undefined
-  /** Resolves once the database is there, which may take for ever; never rejects. */
-  start(): Promise<void>
-  stop(): Promise<void>
+  /** What other endpoints of the gateway's own need; undefined where there is no database. */
+  readonly own: OwnTokens | undefined
+  start(): void
+  stop(): void
+}
+
+/** Tokens of the gateway's own, for those who hand them out, and for those who serve its clients. */
+export interface OwnTokens {
+  readonly open: Open
+  readonly requestLimit: RequestLimit
+  readonly failures: AuthenticationFailures
 }
 
 /** `no key`: the keys were read, but the one that should sign cannot be opened with ENCRYPTION_KEYS. */
@@ -49,8 +57,8 @@ export interface TokensOptions {
   /** What secrets are stored under, newest first; empty where there is no database. */
   readonly encryptionKeys: readonly EncryptionKey[]
   readonly log: Log
-  /** An embedded database that is open already, and stays so. */
-  readonly embedded?: Embedded | undefined
+  /** Undefined where there is none; started and stopped by whoever made it. */
+  readonly database: Database | undefined
 }
 
 /** Puts together what issues, checks and revokes tokens. */
@@ -76,33 +84,25 @@ export function createTokens(options: TokensOptions): Tokens {
       by === issuer && own !== undefined && own.denials.isDenied(tokenId, sessionId),
     middleware: routes.middleware,
     ready: () => (isReady ||= own?.ready() === true),
-    database: own?.database.state,
+    database: options.database?.state,
     signing: own?.signing,
-    async start() {
+    own: own?.shared,
+    start() {
       for (const one of trusted) one.start()
-      await own?.start()
+      own?.start()
     },
-    async stop() {
+    stop() {
       for (const one of trusted) one.stop()
-      await own?.stop()
+      own?.stop()
     },
   }
 }
 
 /** What there is besides where the gateway has a database, and so tokens of its own. */
-function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
-  if (config.database.kind === 'none') return undefined
+function createOwn({ config, encryptionKeys, log, database }: TokensOptions) {
+  if (database === undefined) return undefined
   const { tokens, protection, publicUrl, routePrefix } = config
   const { pollingIntervalMs, maxStalenessMs } = tokens.revocation
-  const schema = 'munjigi'
-  const database: Database = createDatabase({
-    config: config.database,
-    schema,
-    entities: tokenEntities,
-    migrations,
-    log,
-    ...(embedded && { embedded }),
-  })
   const keys = createKeyRing({
     database,
     sealer: createSealer(encryptionKeys),
@@ -114,8 +114,24 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
   const pruner = createPruner({ database, log })
   const origins = [publicUrl, ...protection.corsOrigins]
   const dummies = tokens.dummies ? createDummies({ origins }) : undefined
+  const issuer = createIssuer({
+    keys,
+    issuer: tokens.issuer,
+    audience: tokens.audience,
+    accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
+  })
+  const shared: OwnTokens = {
+    open: createOpen({ database, issuer, lifetimes: tokens }),
+    requestLimit: createRequestLimit(protection.tokenRate),
+    failures: createAuthenticationFailures({
+      rate: protection.tokenFailureRate,
+      database: config.database.kind === 'postgres' ? database : undefined,
+      schema: gatewayTables.schema,
+      log,
+    }),
+  }
   return {
-    database,
+    shared,
     keys,
     denials,
     dummies,
@@ -129,34 +145,19 @@ function createOwn({ config, encryptionKeys, log, embedded }: TokensOptions) {
         routePrefix,
         database,
         keys,
-        issuer: createIssuer({
-          keys,
-          issuer: tokens.issuer,
-          audience: tokens.audience,
-          accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
-        }),
+        issuer,
         denials,
         inspect: createInspect(verifier, denials),
         dummies,
         successorKeys: encryptionKeys.map(({ secret }) => Buffer.from(secret, 'base64')),
-        requestLimit: createRequestLimit(protection.tokenRate),
-        failures: createAuthenticationFailures({
-          rate: protection.tokenFailureRate,
-          database: config.database.kind === 'postgres' ? database : undefined,
-          schema,
-          log,
-        }),
+        ...shared,
         log,
       }),
     start() {
       keys.start()
       denials.start()
       pruner.start()
-      return database.start()
     },
-    async stop() {
-      pruner.stop()
-      await database.stop()
-    },
+    stop: () => pruner.stop(),
   }
 }

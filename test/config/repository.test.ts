@@ -6,10 +6,11 @@ import { authVariables } from '../../services/auth/settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { documentSettings, type SettingDoc } from '../../src/config/setting-docs.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
+import { providerKinds } from '../../src/oauth/providers/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = readFileSync(join(root, '.env.example'), 'utf8')
-const settings = documentSettings(discoverySources, { 'The example service': authVariables })
+const settings = documentSettings(discoverySources, providerKinds, { 'The example service': authVariables })
 
 /** `<NAME>_SERVICE_URL` is one setting and any number of variables: the example shows one. */
 const shownAs = ({ name }: SettingDoc) => name.replace('<NAME>', 'AUTH')

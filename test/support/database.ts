@@ -9,7 +9,7 @@ import type { DatabaseConfig } from '../../src/config/config.ts'
 import { createDatabase, type Database, type DatabaseOptions } from '../../src/persistence/database.ts'
 import { lockDirectory } from '../../src/persistence/directory-lock.ts'
 import { migrations } from '../../src/persistence/migrations/index.ts'
-import { tokenEntities } from '../../src/tokens/entities.ts'
+import { gatewayTables } from '../../src/persistence/tables.ts'
 import { execute, noPostgres, startPostgres, type TestPostgres } from './postgres.ts'
 
 export type EmbeddedConfig = Extract<DatabaseConfig, { kind: 'embedded' }>
@@ -103,7 +103,7 @@ export function createTestDatabase(
   const database = createDatabase({
     config,
     schema: 'munjigi',
-    entities: tokenEntities,
+    entities: gatewayTables.entities,
     migrations,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     ...given,

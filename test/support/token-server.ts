@@ -12,6 +12,7 @@ import type { DoorState } from '../../src/door/state.ts'
 import type { LogFields } from '../../src/observability/log.ts'
 import type { Database } from '../../src/persistence/database.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
+import { createOpen } from '../../src/tokens/create.ts'
 import { createDenials, type Denials } from '../../src/tokens/denials.ts'
 import { createDummies, type Dummies } from '../../src/tokens/dummies.ts'
 import { createInspect, type Inspect } from '../../src/tokens/introspect.ts'
@@ -126,30 +127,33 @@ export async function startTokenServer(
     void lines.push({ level, fields, message })
   const log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
   const dummies = createDummies({ origins: [issuer, 'https://app.example.com'] })
+  const tokensConfig = {
+    issuer,
+    audience: issuer,
+    clients,
+    accessTokenLifetime: lifetime,
+    refreshTokenLifetime: 86_400,
+    sessionLifetime: 864_000,
+    signingKeyLifetime: 86_400,
+    refreshGraceMs: 0,
+    verifiedTokens: 0,
+    dummies: true,
+    ...config,
+  }
+  const tokenIssuer = createIssuer({
+    keys: parts.keys,
+    issuer,
+    audience: tokensConfig.audience,
+    accessTokenLifetimeSeconds: tokensConfig.accessTokenLifetime,
+  })
   const tokens = createTokenRoutes({
-    config: {
-      issuer,
-      audience: issuer,
-      clients,
-      accessTokenLifetime: lifetime,
-      refreshTokenLifetime: 86_400,
-      sessionLifetime: 864_000,
-      signingKeyLifetime: 86_400,
-      refreshGraceMs: 0,
-      verifiedTokens: 0,
-      dummies: true,
-      ...config,
-    },
+    config: tokensConfig,
     publicUrl: issuer,
     routePrefix: '',
     database: parts.database,
     keys: parts.keys,
-    issuer: createIssuer({
-      keys: parts.keys,
-      issuer,
-      audience: config.audience ?? issuer,
-      accessTokenLifetimeSeconds: config.accessTokenLifetime ?? lifetime,
-    }),
+    issuer: tokenIssuer,
+    open: createOpen({ database: parts.database, issuer: tokenIssuer, lifetimes: tokensConfig }),
     denials: parts.denials,
     inspect: parts.inspect,
     dummies,

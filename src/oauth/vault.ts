@@ -1,0 +1,93 @@
+import type { SqlEntityManager } from '@mikro-orm/postgresql'
+import type { Log } from '../observability/log.ts'
+import type { Database } from '../persistence/database.ts'
+import type { Sealer } from '../persistence/sealer.ts'
+import type { Grant, Provider, ProviderProfile } from './provider.ts'
+
+/** An account elsewhere, connected to one of our subjects; without its tokens. */
+export interface Connection {
+  readonly id: string
+  readonly subject: string
+  readonly provider: string
+  readonly profile: ProviderProfile
+  /** Space-separated; empty where the provider did not say. */
+  readonly scope: string
+  readonly tokenType: string
+  /** Of the access token; undefined for one that does not expire. */
+  readonly expiresAt: Date | undefined
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly lastRefreshedAt: Date | undefined
+  readonly state: 'active' | 'needs_reauth'
+}
+
+/** The same with a token that is good now. The refresh token never leaves the vault. */
+export interface FreshConnection extends Connection {
+  readonly accessToken: string
+}
+
+export interface ListQuery {
+  readonly subject: string
+  readonly provider?: string | undefined
+  readonly limit: number
+  /** The last one of the page before. */
+  readonly after?: { readonly createdAt: Date; readonly id: string } | undefined
+}
+
+/** What became of a grant at its provider when its connection was removed. */
+export type Revocation = 'done' | 'queued' | 'unsupported'
+
+/** Keeps the keys to the callers' accounts elsewhere. A connection is found by its id and whose it is, or not at all. */
+export interface Vault {
+  /**
+   * Writes what a provider granted, in the caller's transaction: a new connection, or the one that the subject has
+   * with this account already, renewed (a refresh token that is not granted anew is kept).
+   */
+  store(
+    em: SqlEntityManager,
+    given: { readonly subject: string; readonly provider: string; readonly grant: Grant },
+  ): Promise<FreshConnection>
+  find(id: string, subject: string): Promise<Connection | undefined>
+  /** Newest first. */
+  list(query: ListQuery): Promise<readonly Connection[]>
+  /** The one that was updated last of those that are active, else of all. */
+  latest(subject: string, provider: string): Promise<Connection | undefined>
+  /**
+   * With a token that is good for a while yet: refreshed first where it is about to expire. Where that fails and the
+   * stored one is still good, with that.
+   * @throws GatewayError `reauthorization_required`, `refresh_postponed`, `vault_unreadable`, `database_unavailable`,
+   *   or what the provider makes of it (`provider_*`); `not_found` where it was removed meanwhile
+   */
+  fresh(connection: Connection): Promise<FreshConnection>
+  /** Refreshes whatever its age; who asks while it is being refreshed, by whichever replica, gets the same token. */
+  refresh(connection: Connection): Promise<FreshConnection>
+  /** Erases it and ends its grant at the provider, now or, where that is away, later; undefined where there is none. */
+  remove(id: string, subject: string): Promise<Revocation | undefined>
+  /** Begins what goes on in the background: keeping connections alive, and ending grants that are still to be ended. */
+  start(): void
+  stop(): Promise<void>
+}
+
+export interface VaultOptions {
+  readonly database: Database
+  /** Whether several processes may have the database: then a refresh holds a row lock in it. */
+  readonly shared: boolean
+  /** Of the database's pool; refreshes that hold locks take half of it at the most. */
+  readonly poolSize: number
+  /** A statement's; one that waits for a lock must end before it. */
+  readonly statementTimeoutMs: number
+  readonly sealer: Sealer
+  readonly providers: ReadonlyMap<string, Provider>
+  /** The longest that a provider takes for one question: a lock is waited for longer than that. */
+  readonly providerTimeoutMs: number
+  /** How long before its end a token is refreshed. */
+  readonly refreshAheadMs: number
+  readonly log: Log
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+export function createVault(_options: VaultOptions): Vault {
+  throw new Error('to come')
+}
