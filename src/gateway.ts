@@ -159,7 +159,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         draining: () => draining,
       },
       identify: (state) => forwardedIdentity(state.caller, state.requestId),
-      guard: tokens.guard,
+      guard: oauth.guard,
     }),
   })
   // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
@@ -173,7 +173,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       routes,
       relay,
       identify,
-      guard: tokens.guard,
+      guard: oauth.guard,
       access: log.access,
       log,
     }),

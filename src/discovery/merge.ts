@@ -100,11 +100,17 @@ function routesOf(service: Service, description: Description, problems: string[]
         `service ${service.name}: strip ${wanted} is not the beginning of ${prefix}: nothing is cut`,
       )
     }
+    const guarded = auth ?? description.auth ?? 'required'
+    if (description.inject !== undefined && guarded === 'none' && auth === undefined) {
+      problems.push(
+        `service ${service.name}: nobody has to say who he is at ${prefix} (auth=none): inject=${description.inject} has no effect there`,
+      )
+    }
     return {
       prefix,
       service: service.name,
       strip: strippable ? wanted : '',
-      auth: auth ?? description.auth ?? 'required',
+      auth: guarded,
       scopes: scope ?? description.scope ?? [],
       timeoutMs: description.timeout,
       retries: description.retries ?? 1,

@@ -1,14 +1,16 @@
 import { GatewayError } from '../errors.ts'
+import type { Guard } from '../tokens/guard.ts'
 import type { Identity } from '../tokens/identity.ts'
+import type { Pass } from '../tokens/verified.ts'
 import type { Vault } from './vault.ts'
 
 /**
  * Gives the caller's own fresh token of a provider, for a house whose route asks for it.
  * @throws GatewayError (rejects with) `connection_required` (403) with a login link, or whatever `Vault.fresh` says
  */
-export type ProviderTokenOf = (identity: Identity | undefined, provider: string) => Promise<string>
+type ProviderTokenOf = (identity: Identity, provider: string) => Promise<string>
 
-export interface InjectOptions {
+export interface ProviderTokenOptions {
   readonly vault: Pick<Vault, 'latest' | 'fresh'>
   /** The gateway's own: a subject of another issuer's has no connections here. */
   readonly issuer: string
@@ -17,7 +19,7 @@ export interface InjectOptions {
   readonly providers: ReadonlyMap<string, { readonly title: string }>
 }
 
-export function createProviderTokenOf(options: InjectOptions): ProviderTokenOf {
+export function createProviderTokenOf(options: ProviderTokenOptions): ProviderTokenOf {
   const { vault, issuer, loginUrl, providers } = options
 
   function required(provider: string, detail: string): GatewayError {
@@ -30,7 +32,7 @@ export function createProviderTokenOf(options: InjectOptions): ProviderTokenOf {
 
   return async (identity, provider) => {
     const title = providers.get(provider)?.title ?? provider
-    if (identity === undefined || identity.issuer !== issuer) {
+    if (identity.issuer !== issuer) {
       throw required(provider, `A user of this gateway with a connected ${title} account is asked for.`)
     }
     const connection = await vault.latest(identity.subject, provider)
@@ -51,3 +53,37 @@ export function createProviderTokenOf(options: InjectOptions): ProviderTokenOf {
 }
 
 const isGone: ReadonlySet<string> = new Set(['reauthorization_required', 'not_found'])
+
+export interface InjectOptions {
+  readonly guard: Guard
+  /** Undefined where there is no database, and so no vault. */
+  readonly providerTokenOf: ProviderTokenOf | undefined
+  /** Under which name a house is handed the token. */
+  readonly header: string
+}
+
+/**
+ * A guard that also hands the house what its route injects. Nobody in particular (`auth: none`, or `optional`
+ * without a token) has no account to inject; who passes by name and has not connected one is refused. Routes that
+ * inject nothing go through `guard` alone, in the same tick.
+ */
+export function createInjectingGuard({ guard, providerTokenOf, header }: InjectOptions): Guard {
+  async function inject(pass: Pass | undefined, provider: string): Promise<Pass | undefined> {
+    if (pass === undefined) return undefined
+    if (providerTokenOf === undefined) {
+      const detail = 'This gateway has no database (DATABASE_URL=none), and so keeps no connections.'
+      throw new GatewayError('connection_required', { detail })
+    }
+    const token = await providerTokenOf(pass.identity, provider)
+    return { ...pass, headers: [...pass.headers, header, token] }
+  }
+
+  return (route, rawHeaders) => {
+    const verdict = guard(route, rawHeaders)
+    const { inject: provider } = route
+    if (provider === undefined) return verdict
+    return verdict instanceof Promise
+      ? verdict.then((pass) => inject(pass, provider))
+      : inject(verdict, provider)
+  }
+}

@@ -8,11 +8,12 @@ import { createIdentifyClient } from '../tokens/clients.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { OwnTokens } from '../tokens/tokens.ts'
 import { createAct } from './actor.ts'
-import { createConnectionEndpoints, createProviderList } from './connections.ts'
+import { createConnectionEndpoints } from './connections.ts'
 import { createExchange } from './exchange.ts'
-import { createProviderTokenOf, type ProviderTokenOf } from './inject.ts'
+import { createInjectingGuard, createProviderTokenOf } from './inject.ts'
 import { createLoginEndpoints } from './login.ts'
 import { createLoginPage } from './login-page.ts'
+import { createProviderList } from './provider-list.ts'
 import { createRedirectUris } from './redirect-uris.ts'
 import { createNoOAuthRoutes, createOAuthRoutes } from './routes.ts'
 import { createVault } from './vault.ts'
@@ -21,8 +22,8 @@ import { createVault } from './vault.ts'
 export interface OAuth {
   /** Answers `/oauth`, `/oauth/*` and `/login`. */
   readonly middleware: Middleware<DoorState>
-  /** Undefined where there is no database. */
-  readonly providerTokenOf: ProviderTokenOf | undefined
+  /** The guard of routes, which also hands houses what they inject. */
+  readonly guard: Guard
   start(): void
   stop(): Promise<void>
 }
@@ -44,7 +45,12 @@ export function createOAuth(options: OAuthOptions): OAuth {
   const { publicUrl, routePrefix, oauth } = config
   if (database === undefined || tokens === undefined || config.database.kind === 'none') {
     const middleware = createNoOAuthRoutes({ routePrefix })
-    return { middleware, providerTokenOf: undefined, start() {}, async stop() {} }
+    return {
+      middleware,
+      guard: createInjectingGuard({ guard, providerTokenOf: undefined, header: oauth.tokenHeader }),
+      start() {},
+      async stop() {},
+    }
   }
   const providers = new Map(
     oauth.providers.map((one) => [one.name, one.create({ timeoutMs: oauth.providerTimeoutMs })]),
@@ -63,6 +69,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
     log,
   })
   const redirectUris = createRedirectUris({ publicUrl, routePrefix, allowed: oauth.redirectUris })
+  const loginUrl = (provider: string) => `${publicUrl}${routePrefix}/oauth/${provider}/login`
   const act = createAct({ guard, issuer: config.tokens.issuer })
   const { requestLimit, failures, open } = tokens
   const development = config.environment !== 'production'
@@ -73,7 +80,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
       requestLimit,
       act,
       exchange: createExchange({ database, providers, redirectUris, vault }),
-      connections: createConnectionEndpoints({ vault, providers }),
+      connections: createConnectionEndpoints({ vault, providers, loginUrl }),
       login: createLoginEndpoints(
         {
           ...{ database, sealer, providers, redirectUris, vault, open, publicUrl, routePrefix },
@@ -83,19 +90,18 @@ export function createOAuth(options: OAuthOptions): OAuth {
         },
         act,
       ),
-      providerList: createProviderList({
-        configured: oauth.providers,
-        off: oauth.off,
-        publicUrl,
-        routePrefix,
-      }),
+      providerList: createProviderList({ configured: oauth.providers, off: oauth.off, loginUrl }),
       loginPage: createLoginPage({ publicUrl, routePrefix, providers: oauth.providers, development }),
     }),
-    providerTokenOf: createProviderTokenOf({
-      vault,
-      providers,
-      issuer: config.tokens.issuer,
-      loginUrl: (provider) => `${publicUrl}${routePrefix}/oauth/${provider}/login`,
+    guard: createInjectingGuard({
+      guard,
+      providerTokenOf: createProviderTokenOf({
+        vault,
+        providers,
+        issuer: config.tokens.issuer,
+        loginUrl,
+      }),
+      header: oauth.tokenHeader,
     }),
     start: vault.start,
     stop: vault.stop,

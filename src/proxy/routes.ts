@@ -12,6 +12,8 @@ export interface ProxyRoute {
   readonly auth: Route['auth']
   /** That the caller's token must carry. */
   readonly scopes: Route['scopes']
+  /** Of which provider the house is handed the caller's token. */
+  readonly inject: Route['inject']
   /** How many characters are cut from the front of the path. */
   readonly cut: number
   readonly timeoutMs: number
@@ -57,6 +59,7 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
         service: route.service,
         auth: route.auth,
         scopes: route.scopes,
+        inject: route.inject,
         cut: route.strip.length,
         timeoutMs: route.timeoutMs ?? defaultTimeoutMs,
         retries: route.retries,

@@ -2,7 +2,7 @@ import test from 'ava'
 import { faultLines, load, loadError, spot } from '../support/config.ts'
 
 test('without anything said the defaults of development hold', (t) => {
-  const { discovery, services, tokens: _tokens, protection: _protection, ...config } = load(t)
+  const { discovery, services, tokens: _tokens, protection: _protection, oauth: _oauth, ...config } = load(t)
   t.deepEqual(config, {
     environment: 'development',
     host: 'localhost',

@@ -1,6 +1,9 @@
 import { GatewayError } from '../../src/errors.ts'
+import { gatewayTables } from '../../src/persistence/tables.ts'
 import { DenialEntity } from '../../src/tokens/entities.ts'
 import { createTestDatabase, eachDatabase, startDatabase } from '../support/database.ts'
+
+const tableNames = gatewayTables.entities.map((entity) => entity.meta.tableName)
 
 eachDatabase(({ name, test, fresh }) => {
   const denial = (key: string) => ({ key, expiresAt: new Date('2030-01-01T00:00:00Z') })
@@ -19,7 +22,7 @@ eachDatabase(({ name, test, fresh }) => {
     )
     t.deepEqual(
       tables.map(({ table_name: name }) => name),
-      ['denials', 'migrations', 'rate_limits', 'refresh_tokens', 'sessions', 'signing_keys'],
+      [...tableNames, 'migrations'].toSorted(),
     )
   })
 
