@@ -188,3 +188,28 @@ test('a service that is hidden gives its path up', (t) => {
   })
   t.deepEqual(holders, { '/shared': 'new', '/new': 'new' })
 })
+
+test('inject where nobody has to say who he is has no effect, and is told of', (t) => {
+  const { routes, problems } = build([
+    service('users', [a], {
+      path: ['/users', { prefix: '/users/me', auth: 'required' }],
+      auth: 'none',
+      inject: 'kakao',
+    }),
+  ])
+  t.deepEqual(problems, [
+    'service users: nobody has to say who he is at /users (auth=none): inject=kakao has no effect there',
+  ])
+  t.deepEqual(
+    routes.map(({ prefix, inject }) => [prefix, inject]),
+    [
+      ['/users/me', 'kakao'],
+      ['/users', 'kakao'],
+    ],
+  )
+})
+
+test('an open path of a service that injects elsewhere is nobody’s mistake', (t) => {
+  const path = ['/users', { prefix: '/users/open', auth: 'none' as const }]
+  t.deepEqual(build([service('users', [a], { path, auth: 'required', inject: 'kakao' })]).problems, [])
+})
