@@ -4,10 +4,14 @@ import { authVariables } from '../services/auth/settings.ts'
 import { documentSettings, type SettingDoc } from '../src/config/setting-docs.ts'
 import { discoverySources } from '../src/discovery/sources/index.ts'
 import { providerKinds } from '../src/oauth/providers/index.ts'
+import { demoVariables } from './demo-settings.ts'
 
 // Every page that lists the settings is written from the one table the program itself reads.
 
-const settings = documentSettings(discoverySources, providerKinds, { 'The example service': authVariables })
+const settings = documentSettings(discoverySources, providerKinds, {
+  'The example service': authVariables,
+  'The demo provider': demoVariables,
+})
 
 /** .env.example: every variable, commented out, with its meaning and default. */
 function envExample(): string {

@@ -1,29 +1,36 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
 import { discoverySources } from '../discovery/sources/index.ts'
+import { rewrapVault } from '../oauth/rewrap.ts'
 import type { Log } from '../observability/log.ts'
+import type { Database } from '../persistence/database.ts'
 import { readEncryptionKeys } from '../persistence/encryption-keys.ts'
-import { createSealer } from '../persistence/sealer.ts'
+import { createSealer, type Sealer } from '../persistence/sealer.ts'
 import type { RotateOptions } from '../tokens/key-rotation.ts'
 import { createKeyRing, type KeyRing } from '../tokens/keys.ts'
 import { type Command, type CommandContext, UsageError } from './command.ts'
 import { withDatabase } from './open-database.ts'
 
-/** What the gateway's own signing keys need of an operator. */
+/** What the gateway's own signing keys, and what else it keeps sealed, need of an operator. */
 export const keys: Command = {
   usage: [
     'keys rotate                  the next key signs from now on',
     'keys rotate --now            also where others may not know the next key yet',
     'keys rotate --replace-lost   also where the key of ENCRYPTION_KEYS that sealed the next key is lost for good',
-    'keys rewrap                  seal the keys anew under the newest of ENCRYPTION_KEYS',
+    'keys rewrap                  seal the keys and the vault anew under the newest of ENCRYPTION_KEYS',
   ],
   async run(args, context) {
     const { action, options } = parse(args)
     if (action === 'rotate') {
-      context.print(await withKeyRing(context, (ring) => ring.rotate(options)))
+      context.print(await withKeys(context, ({ ring }) => ring.rotate(options)))
     } else if (action === 'rewrap' && !options.now && !options.replaceLost) {
-      const { count, failures } = await withKeyRing(context, (ring) => ring.rewrap())
-      context.print(`${count} signing keys sealed anew`)
+      const failures = await withKeys(context, async ({ ring, database, sealer }) => {
+        const keys = await ring.rewrap()
+        context.print(`${keys.count} signing keys sealed anew`)
+        const vault = await database.run((em) => rewrapVault(em, sealer))
+        context.print(`${vault.count} rows of the vault sealed anew`)
+        return [...keys.failures, ...vault.failures]
+      })
       if (failures.length > 0) throw new Error(failures.join('\n'))
     } else {
       throw new UsageError('expected rotate or rewrap')
@@ -48,25 +55,30 @@ function parse(args: readonly string[]): { action: string | undefined; options: 
   }
 }
 
-/** The running replicas hear of what is done here as they hear of each other. */
-async function withKeyRing<T>(context: CommandContext, work: (ring: KeyRing) => Promise<T>): Promise<T> {
+interface Keys {
+  /** The running replicas hear of what is done with it as they hear of each other. */
+  readonly ring: KeyRing
+  readonly database: Database
+  readonly sealer: Sealer
+}
+
+async function withKeys<T>(context: CommandContext, work: (keys: Keys) => Promise<T>): Promise<T> {
   const config = loadConfig({ env: context.env, cwd: context.cwd, sources: discoverySources })
   const { database: databaseConfig, tokens } = config
   if (databaseConfig.kind === 'none') {
     throw new Error('DATABASE_URL is none: a gateway without a database has no signing keys')
   }
   const sealer = createSealer(await readEncryptionKeys(databaseConfig.encryptionKeys))
-  return withDatabase(databaseConfig, quiet, (database) =>
-    work(
-      createKeyRing({
-        database,
-        sealer,
-        log: quiet,
-        signingKeyLifetimeSeconds: tokens.signingKeyLifetime,
-        pollingIntervalMs: tokens.revocation.pollingIntervalMs,
-      }),
-    ),
-  )
+  return withDatabase(databaseConfig, quiet, (database) => {
+    const ring = createKeyRing({
+      database,
+      sealer,
+      log: quiet,
+      signingKeyLifetimeSeconds: tokens.signingKeyLifetime,
+      pollingIntervalMs: tokens.revocation.pollingIntervalMs,
+    })
+    return work({ ring, database, sealer })
+  })
 }
 
 /** Standard output is the answer's; what went wrong is thrown. */

@@ -6,6 +6,8 @@ export interface WelcomePage {
   readonly publicUrl: string
   readonly routes: readonly Pick<Route, 'prefix' | 'service' | 'auth' | 'instances'>[]
   readonly version: string
+  /** Whether there is a login page. */
+  readonly login: boolean
   readonly style: string
 }
 
@@ -19,7 +21,14 @@ export const favicon = {
 } as const
 
 /** The page of `GET /`: where to look next, and what the address book knows now. No script, nothing loaded. */
-export function renderWelcome({ routePrefix, publicUrl, routes, version, style }: WelcomePage): string {
+export function renderWelcome({
+  routePrefix,
+  publicUrl,
+  routes,
+  version,
+  login,
+  style,
+}: WelcomePage): string {
   const services = [...Map.groupBy(routes, (route) => route.service)].sort(([a], [b]) => (a < b ? -1 : 1))
   const page = html`<!doctype html>
 <html lang="en">
@@ -40,6 +49,7 @@ export function renderWelcome({ routePrefix, publicUrl, routes, version, style }
         in its address book and passes the request on.</p>
       <p class="actions">
         <a class="button" href="${routePrefix}/docs">Open the API docs</a>
+        ${login ? html`<a href="${routePrefix}/login">Log in</a>` : ''}
         <a href="${routePrefix}/openapi.json">openapi.json</a>
       </p>
     </header>

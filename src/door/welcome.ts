@@ -13,10 +13,13 @@ export interface WelcomeOptions {
   readonly publicUrl: string
   readonly table: { current(): Pick<Table, 'routes'> }
   readonly version: string
+  /** Whether the gateway has tokens of its own, and so a login page. */
+  readonly tokens: boolean
 }
 
 /** `GET /`: a page where a browser asks for one, JSON for everybody else. */
-export function createWelcome({ routePrefix, publicUrl, table, version }: WelcomeOptions): Middleware {
+export function createWelcome(options: WelcomeOptions): Middleware {
+  const { routePrefix, publicUrl, table, version, tokens } = options
   const style = readFileSync(new URL('welcome.css', import.meta.url), 'utf8')
   const styleSource = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
   const welcome: Welcome = {
@@ -37,6 +40,7 @@ export function createWelcome({ routePrefix, publicUrl, table, version }: Welcom
     }
     securePage(ctx, { 'style-src': styleSource, 'img-src': favicon.source })
     ctx.type = 'html'
-    ctx.body = renderWelcome({ routePrefix, publicUrl, routes: table.current().routes, version, style })
+    const { routes } = table.current()
+    ctx.body = renderWelcome({ routePrefix, publicUrl, routes, version, login: tokens, style })
   }
 }

@@ -53,7 +53,7 @@ export const IdentityEntity = defineEntity({
 })
 
 /** A browser that was sent to a provider and has not come back yet. */
-export const LoginAttemptEntity = defineEntity({
+const LoginAttemptEntity = defineEntity({
   name: 'LoginAttempt',
   tableName: 'login_attempts',
   properties: {
@@ -74,7 +74,7 @@ export const LoginAttemptEntity = defineEntity({
 })
 
 /** What a front end exchanges for tokens, once, at `/oauth/login/complete`. */
-export const LoginCodeEntity = defineEntity({
+const LoginCodeEntity = defineEntity({
   name: 'LoginCode',
   tableName: 'login_codes',
   properties: {
@@ -83,6 +83,8 @@ export const LoginCodeEntity = defineEntity({
     provider: p.string().length(64),
     /** JWE of the provider's grant, for the place `login_codes.grant:<hash>`. */
     sealedGrant: p.text(),
+    /** SHA-256 of the cookie of the browser that began the login. */
+    browserHash: p.string().length(43),
     codeChallenge: p.string().length(43).nullable(),
     expiresAt: p.datetime().index(),
   },

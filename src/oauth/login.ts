@@ -1,6 +1,13 @@
 import type { Database } from '../persistence/database.ts'
 import type { Sealer } from '../persistence/sealer.ts'
 import type { Open } from '../tokens/create.ts'
+import { createCallback } from './callback.ts'
+import { createComplete } from './complete.ts'
+import { createLoginAttempts } from './login-attempts.ts'
+import { createLoginCodes } from './login-codes.ts'
+import { createLoginCookie } from './login-cookie.ts'
+import { createLoginStart } from './login-start.ts'
+import { createLoginSteps } from './login-steps.ts'
 import type { Provider } from './provider.ts'
 import type { RedirectUris } from './redirect-uris.ts'
 import type { OAuthStep } from './state.ts'
@@ -33,6 +40,17 @@ export interface LoginEndpoints {
 }
 
 /** @param act finds out whose token a request bears: for `connect`, which adds an account to a user's own */
-export function createLoginEndpoints(_options: LoginOptions, _act: OAuthStep): LoginEndpoints {
-  throw new Error('to come')
+export function createLoginEndpoints(options: LoginOptions, act: OAuthStep): LoginEndpoints {
+  const { publicUrl, routePrefix, redirectUris } = options
+  const loginUrl = (provider: string) => `${publicUrl}${routePrefix}/oauth/${provider}/login`
+  const attempts = createLoginAttempts(options)
+  const codes = createLoginCodes(options)
+  const cookie = createLoginCookie(publicUrl)
+  const browserStep = createLoginSteps({ ...options, loginUrl })
+  const returnUrls = [`${publicUrl}${routePrefix}/login`, ...options.returnUrls] as const
+  return {
+    login: browserStep(createLoginStart({ attempts, cookie, redirectUris, returnUrls })),
+    callback: browserStep(createCallback({ attempts, codes, cookie, redirectUris, loginUrl })),
+    complete: createComplete({ ...options, codes, cookie, act }),
+  }
 }

@@ -2,7 +2,29 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
 import type { Sealer } from '../persistence/sealer.ts'
+import type { ConnectionRow } from './entities.ts'
+import { createFresh } from './fresh.ts'
+import { createKeepAlive } from './keep-alive.ts'
+import { createLateWrites } from './late-writes.ts'
+import { createPending } from './pending.ts'
+import { createPermits } from './permits.ts'
 import type { Grant, Provider, ProviderProfile } from './provider.ts'
+import { createRefreshRow, gone, type Version } from './refresh.ts'
+import { createRemove } from './remove.ts'
+import { createRepeated } from './repeat.ts'
+import { createRevocations } from './revocations.ts'
+import { createRowGuard, createRowLock } from './row-hold.ts'
+import { createTokenSealer } from './sealed-tokens.ts'
+import { createFlights } from './single-flight.ts'
+import { storeGrant } from './stored-grant.ts'
+import {
+  findConnection,
+  latestConnection,
+  listConnections,
+  postponed,
+  readRow,
+  toConnection,
+} from './vault-rows.ts'
 
 /** An account elsewhere, connected to one of our subjects; without its tokens. */
 export interface Connection {
@@ -88,6 +110,86 @@ export interface VaultOptions {
   readonly random?: () => number
 }
 
-export function createVault(_options: VaultOptions): Vault {
-  throw new Error('to come')
+/** What a lock or a permit is waited for beyond what a provider may take. */
+const slackMs = 5000
+const sweepMs = { keepAlive: 600_000, revocations: 60_000 }
+
+export function createVault(options: VaultOptions): Vault {
+  const { database, shared, sealer, providers, refreshAheadMs, log } = options
+  const { now = Date.now, random = Math.random } = options
+  const answerMs = options.providerTimeoutMs + slackMs
+  const times = {
+    sliceMs: Math.max(1, Math.floor(options.statementTimeoutMs / 2)),
+    deadlineMs: answerMs + slackMs,
+  }
+  const tokens = createTokenSealer(sealer, log)
+  const pending = createPending()
+  const revocations = createRevocations({
+    ...{ database, sealer, tokens, providers, answerMs, log, now, random },
+  })
+  const late = createLateWrites({ database, shared, tokens, revocations, times, log, now })
+  const hold = shared
+    ? createRowLock(database, { ...times, idleMs: answerMs + slackMs })
+    : createRowGuard(database)
+  // Each of them holds a connection of the pool while the provider is asked.
+  const most = shared ? Math.max(1, Math.floor(options.poolSize / 2)) : 32
+  const permits = createPermits(most, times.deadlineMs, () => postponed(1000))
+  const flights = createFlights<ConnectionRow>()
+
+  async function read({ id, subject }: Pick<Connection, 'id' | 'subject'>): Promise<ConnectionRow> {
+    await late.settle(id)
+    const row = await database.run((em) => readRow(em, { id, subject }))
+    if (row === undefined) throw gone()
+    return row
+  }
+
+  const refreshRow = createRefreshRow({
+    ...{ hold, read, tokens, providers, late, pending, answerMs, log, now, random },
+  })
+  const refresh = (version: Version) =>
+    flights.join(
+      version.id,
+      ({ updatedAt }) => updatedAt > version.updatedAt,
+      () => permits(() => refreshRow(version)),
+    )
+
+  const opened = async (row: ConnectionRow): Promise<FreshConnection> => ({
+    ...toConnection(row),
+    accessToken: await tokens.openAccess(row),
+  })
+
+  const fresh = createFresh({ read, refresh, tokens, providers, refreshAheadMs, now })
+  const remove = createRemove({ database, shared, times, tokens, revocations, late, flights, log })
+  const ready = database.ready
+  const background = [
+    createRepeated({
+      ...{ everyMs: sweepMs.keepAlive, ready, random },
+      work: createKeepAlive({ database, providers, refresh, now }),
+    }),
+    createRepeated({ ...{ everyMs: sweepMs.revocations, ready, random }, work: revocations.sweep }),
+  ]
+
+  return {
+    async store(em, given) {
+      const lockTimes = shared ? times : undefined
+      return opened(await storeGrant(em, given, { tokens, providers, times: lockTimes, now: now() }))
+    },
+    find: (id, subject) => database.run((em) => findConnection(em, id, subject)),
+    list: (query) => database.run((em) => listConnections(em, query)),
+    latest: (subject, provider) => database.run((em) => latestConnection(em, subject, provider)),
+    fresh: async (connection) => opened(await fresh(connection)),
+    refresh: async (connection) => opened(await refresh(connection)),
+    remove,
+    start() {
+      for (const { start } of background) start()
+    },
+    async stop() {
+      const ended = Promise.all([
+        ...background.map(({ stop }) => stop()),
+        ...[flights.settled(), pending.settled(), revocations.settled()],
+      ]).then(() => {})
+      await createPending().within(answerMs, ended, undefined)
+      await late.stop()
+    },
+  }
 }

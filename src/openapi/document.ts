@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { oauthEndpoints } from '../oauth/openapi.ts'
 import { dummyEndpoint, tokenEndpoints } from '../tokens/openapi.ts'
 import {
   type Endpoint,
+  type EndpointParameters,
   type EndpointRequest,
   type EndpointResponse,
   endpoints,
@@ -14,7 +16,7 @@ export interface GatewayDocumentOptions {
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */
   readonly routePrefix: string
   readonly version: string
-  /** Whether it has tokens of its own: not without a database. */
+  /** Whether it has tokens of its own, and a vault: not without a database. */
   readonly tokens: boolean
   /** Whether `/tokens/dummy` is there: not in production. */
   readonly dummies: boolean
@@ -27,11 +29,13 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
     ...endpoints,
     ...(tokens ? tokenEndpoints : []),
     ...(tokens && dummies ? [dummyEndpoint] : []),
+    ...(tokens ? oauthEndpoints : []),
   ]
-  const paths = shown.map((endpoint) => [
-    publicPath(endpoint, routePrefix),
-    { [endpoint.method]: operationOf(endpoint) },
-  ])
+  const paths: Record<string, JsonObject> = {}
+  for (const endpoint of shown) {
+    const path = publicPath(endpoint, routePrefix)
+    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint) }
+  }
   return {
     openapi: '3.1.0',
     info: {
@@ -42,9 +46,17 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
     servers: [{ url: '/', description: 'This gateway' }],
     tags: [
       { name: 'gateway', description: "The gateway's own endpoints" },
-      ...(tokens ? [{ name: 'tokens', description: 'Who is calling: access and refresh tokens' }] : []),
+      ...(tokens
+        ? [
+            { name: 'tokens', description: 'Who is calling: access and refresh tokens' },
+            {
+              name: 'oauth',
+              description: "Logging in elsewhere, and the keys to the callers' accounts there",
+            },
+          ]
+        : []),
     ],
-    paths: Object.fromEntries(paths),
+    paths,
     components: {
       schemas: {
         Problem: jsonSchema(problemSchema),
@@ -80,24 +92,35 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
 }
 
 function operationOf(endpoint: Endpoint): JsonObject {
-  const { request, security } = endpoint
+  const { request, security, parameters } = endpoint
   const responses = endpoint.responses.map(({ status, description, content }) => [
     String(status),
     { description, ...(content !== undefined && { content: mediaTypes(content) }) },
   ])
-  const problem = endpoint.method === 'post' ? 'OAuthProblem' : 'Problem'
+  const problem = /^\/(?:tokens|oauth)(?:\/|$)/.test(endpoint.path) ? 'OAuthProblem' : 'Problem'
   return {
     tags: [endpoint.tag],
     operationId: endpoint.operationId,
     summary: endpoint.summary,
     description: endpoint.description,
     security: security.map((scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] })),
+    ...(parameters !== undefined && { parameters: parametersOf(parameters) }),
     ...(request !== undefined && { requestBody: requestBody(request) }),
     responses: {
       ...Object.fromEntries(responses),
       default: { $ref: `#/components/responses/${problem}` },
     },
   }
+}
+
+function parametersOf(parameters: EndpointParameters): JsonObject[] {
+  return (['path', 'query'] as const).flatMap((place) =>
+    Object.entries(parameters[place]?.shape ?? {}).map(([name, schema]) => {
+      const { description, ...rest } = jsonSchema(schema as z.ZodType)
+      const required = place === 'path' || !(schema as z.ZodType).safeParse(undefined).success
+      return { name, in: place, required, ...(description && { description }), schema: rest }
+    }),
+  )
 }
 
 /** JSON and a form of the same members; what is an object is JSON in the form too. */

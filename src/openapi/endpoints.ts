@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** One of the gateway's own endpoints, as its API document shows it. */
 export interface Endpoint {
-  readonly method: 'get' | 'post'
+  readonly method: 'get' | 'post' | 'delete'
   readonly path: string
   /** Whether ROUTE_PREFIX is put in front. */
   readonly prefixed: boolean
@@ -10,11 +10,18 @@ export interface Endpoint {
   readonly summary: string
   readonly description: string
   /** Where it is listed in Swagger UI. */
-  readonly tag: 'gateway' | 'tokens'
+  readonly tag: 'gateway' | 'tokens' | 'oauth'
+  readonly parameters?: EndpointParameters
   readonly request?: EndpointRequest
   /** Any one of them is enough; `nobody`: it may be left out. */
   readonly security: readonly ('client' | 'bearer' | 'nobody')[]
   readonly responses: readonly EndpointResponse[]
+}
+
+/** What stands in `{…}` of the path, and what may come behind it. */
+export interface EndpointParameters {
+  readonly path?: z.ZodObject
+  readonly query?: z.ZodObject
 }
 
 /** A body, as JSON or as a form. */
@@ -40,10 +47,11 @@ export const problemSchema = z
     detail: z.string().optional(),
     code: z.string().describe('Stable: programs may rely on it'),
     request_id: z.string().describe('For the person who looks it up in the log'),
+    login_url: z.url().optional().describe('Where the user has to go first, of errors that a login mends'),
   })
   .describe('Problem details (RFC 9457)')
 
-/** The same of the token endpoints. */
+/** The same of the endpoints that OAuth clients ask. */
 export const oauthProblemSchema = problemSchema
   .extend({
     error: z.string().describe('RFC 6749 §5.2: invalid_request, invalid_client, invalid_grant …'),

@@ -94,8 +94,8 @@ function parseJson(text: string): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-/** RFC 6749 §3.2: a parameter comes once, and one without a value counts as left out. */
-function parseForm(text: string): Record<string, unknown> {
+/** A form, or a query: a parameter comes once, and one without a value counts as left out (RFC 6749 §3.2). */
+export function parseForm(text: string): Record<string, unknown> {
   const members = new Map<string, unknown>()
   for (const [name, value] of new URLSearchParams(text)) {
     if (members.has(name)) throw invalidRequest(`${nameOf(name)}: expected once`)

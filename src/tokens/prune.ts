@@ -30,6 +30,8 @@ const tables = [
   { name: 'denials', id: 'key', marginSeconds: denialMarginSeconds },
   { name: 'refresh_tokens', id: 'hash', marginSeconds: sessionMarginSeconds },
   { name: 'sessions', id: 'id', marginSeconds: sessionMarginSeconds },
+  { name: 'login_attempts', id: 'state_hash', marginSeconds: 0 },
+  { name: 'login_codes', id: 'hash', marginSeconds: 0 },
 ] as const
 
 /** Keeps the tables as small as what is still of use; in batches, each a short transaction of its own. */
@@ -75,7 +77,7 @@ export function createPruner(options: PrunerOptions): Pruner {
   async function run(): Promise<void> {
     if (database.ready()) {
       await prune().then(
-        (rows) => rows > 0 && log.debug({ rows }, 'expired tokens deleted'),
+        (rows) => rows > 0 && log.debug({ rows }, 'expired rows deleted'),
         // The database says itself that it is away.
         () => {},
       )

@@ -12,7 +12,7 @@ const scope = z
   .describe('Scopes separated by spaces (RFC 6749 §3.3)')
 
 const subjectMessage = 'expected 1 to 255 visible ASCII characters without spaces'
-const subject = z
+export const subject = z
   .string(subjectMessage)
   .regex(/^[\x21-\x7e]{1,255}$/, subjectMessage)
   .describe('Whose tokens they are (`sub`)')
@@ -33,7 +33,7 @@ const claims = z
 
 const text = z.string('expected a text').min(1, 'expected a text that is not empty')
 /** Checked with the credentials, see clients.ts; here so that they are known members. */
-const credentials = {
+export const credentials = {
   client_id: text.optional().describe("The client's id, where it does not use HTTP Basic"),
   client_secret: text.optional().meta({ description: "The client's secret", format: 'password' }),
 }

@@ -14,7 +14,9 @@ import {
   startDatabase,
 } from '../support/database.ts'
 import { keptLog } from '../support/replicas.ts'
+import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
+import { startVault } from '../support/vault.ts'
 
 const key = (id: string) => ({ id, secret: randomBytes(32).toString('base64') })
 const text = (...keys: ReturnType<typeof key>[]) => keys.map(({ id, secret }) => `${id}:${secret}`).join(',')
@@ -96,8 +98,42 @@ postgresTest('keys rewrap lets an older encryption key be given up', async (t) =
   const without = await run(text(newer), 'rewrap')
   t.is(without.code, 1)
   t.regex(without.errors, /sealed under the key "older", which is missing from ENCRYPTION_KEYS/)
-  t.like(await run(text(newer, older), 'rewrap'), { code: 0, output: '2 signing keys sealed anew' })
+  const both = { code: 0, output: '2 signing keys sealed anew\n0 rows of the vault sealed anew' }
+  t.like(await run(text(newer, older), 'rewrap'), both)
   t.like(await run(text(newer), 'rotate', '--now'), { code: 0 })
+})
+
+eachDatabase((tested) => {
+  tested.test('keys rewrap lets the tokens of the vault be read without the older key', async (t) => {
+    const config = await tested.fresh(t)
+    const [older, newer] = [key('older'), key('newer')]
+    const provider = await startTokenProvider(t)
+    const open = async (keys: ReturnType<typeof key>[]) => {
+      const database = await startDatabase(t, config)
+      return startVault(t, { database, config }, createTestProvider(provider.url), { keys })
+    }
+    const before = await open([older])
+    const kept = await before.connect(provider.grant('kept'))
+    const { id, subject } = await before.connect(provider.grant('removed'))
+    provider.behaviour.revokeStatus = 503
+    t.is(await before.vault.remove(id, subject), 'queued')
+    await before.database.stop()
+    const env =
+      config.kind === 'postgres' ? { DATABASE_URL: config.url } : { DATA_DIR: join(config.dataDir, '..') }
+    const run = (keys: string) => munjigi(t, ['keys', 'rewrap'], { ...env, ENCRYPTION_KEYS: keys })
+    const without = await run(text(newer))
+    t.is(without.code, 1)
+    t.regex(without.output, /^0 rows of the vault/m)
+    t.regex(
+      without.errors,
+      new RegExp(`connections.access_token:${kept.id} was sealed under the key "older"`),
+    )
+    t.regex(without.errors, /provider_revocations\.tokens:/)
+    t.regex((await run(text(newer, older))).output, /^2 rows of the vault sealed anew$/m)
+    t.regex((await run(text(newer, older))).output, /^0 rows of the vault sealed anew$/m)
+    const after = await open([newer])
+    t.is((await after.vault.fresh(kept)).accessToken, kept.accessToken)
+  })
 })
 
 test('on an embedded database that a running gateway has open, keys rotate says so', async (t) => {

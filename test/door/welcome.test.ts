@@ -68,6 +68,7 @@ const render = (...routes: Partial<PageRoute>[]) =>
     routePrefix: '',
     publicUrl: 'http://localhost:8080',
     version: '1.0.0',
+    login: true,
     style: '',
     routes: routes.map((route) => ({ prefix: '/a', service: 'a', auth: 'none', instances: [], ...route })),
   })
@@ -86,6 +87,16 @@ test('a prefix that means something to a shell is quoted in the command', (t) =>
 test('a route that asks for a token shows where it goes', (t) => {
   const page = render({ auth: 'required' })
   t.true(page.includes('curl -H &#39;Authorization: Bearer &lt;token&gt;&#39; http://localhost:8080/a'))
+})
+
+test('the page leads to the login where there is one', (t) => {
+  t.true(render().includes('<a href="/login">Log in</a>'))
+})
+
+test('without a database there is no login to lead to', async (t) => {
+  const { url } = await startGateway(t)
+  const page = await (await fetch(url, { headers: { accept: browserAccept } })).text()
+  t.false(page.includes('/login'))
 })
 
 test('a service without an instance says so, and so does an empty address book', (t) => {

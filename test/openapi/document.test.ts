@@ -1,4 +1,5 @@
 import test from 'ava'
+import { oauthEndpoints } from '../../src/oauth/openapi.ts'
 import type { GatewayDocumentOptions } from '../../src/openapi/document.ts'
 import { createGatewayDocument } from '../../src/openapi/document.ts'
 import { endpoints } from '../../src/openapi/endpoints.ts'
@@ -14,13 +15,14 @@ const pathsOf = (given: Partial<GatewayDocumentOptions> = {}) =>
 const pages = ['/', '/docs', '/openapi.json', '/livez', '/readyz']
 const wellKnown = ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
 const tokens = ['/tokens/create', '/tokens/refresh', '/tokens/verify', '/tokens/revoke']
+const oauth = [...new Set(oauthEndpoints.map(({ path }) => path))]
 
 test("the gateway's document has its own endpoints", (t) => {
-  t.deepEqual(pathsOf(), [...pages, ...tokens, ...wellKnown, '/tokens/dummy'])
+  t.deepEqual(pathsOf(), [...pages, ...tokens, ...wellKnown, '/tokens/dummy', ...oauth])
 })
 
 test('without dummies, as in production, the document does not know of them', (t) => {
-  t.deepEqual(pathsOf({ dummies: false }), [...pages, ...tokens, ...wellKnown])
+  t.deepEqual(pathsOf({ dummies: false }), [...pages, ...tokens, ...wellKnown, ...oauth])
   t.false(JSON.stringify(createGatewayDocument({ ...options, dummies: false })).includes('dummy'))
 })
 
@@ -35,6 +37,7 @@ test('a route prefix is put in front of all but the health and well-known endpoi
     ...['/e', '/e/docs', '/e/openapi.json', '/livez', '/readyz'],
     ...tokens.map((path) => `/e${path}`),
     ...wellKnown,
+    ...oauth.map((path) => `/e${path}`),
   ])
 })
 
@@ -57,6 +60,52 @@ test('a token endpoint takes JSON and a form, by the schema that checks them, an
     ...['subject', 'scope', 'audience', 'claims', 'client_id', 'client_secret'],
   ])
   t.deepEqual((paths['/tokens/refresh'] as { post: JsonObject }).post.security, [{}, { client: [] }])
+})
+
+test('the vault is shown with all its verbs, open to a user and to a client, and its errors are OAuth’s', (t) => {
+  const { paths } = createGatewayDocument(options) as { paths: Record<string, JsonObject> }
+  const verbs = (path: string) => Object.keys(paths[path]!).sort()
+  t.deepEqual(verbs('/oauth'), ['get', 'post'])
+  t.deepEqual(verbs('/oauth/{id}'), ['delete', 'get'])
+  t.deepEqual(verbs('/oauth/{id}/refresh'), ['post'])
+  for (const [path, verb] of [
+    ['/oauth', 'get'],
+    ['/oauth', 'post'],
+    ['/oauth/{id}', 'get'],
+    ['/oauth/{id}', 'delete'],
+    ['/oauth/{id}/refresh', 'post'],
+  ] as const) {
+    const operation = paths[path]![verb] as JsonObject
+    t.deepEqual(operation.security, [{ bearer: [] }, { client: [] }], `${verb} ${path}`)
+    t.like(operation.responses, { default: { $ref: '#/components/responses/OAuthProblem' } })
+  }
+})
+
+test('what stands in a path and behind it is shown as it is checked', (t) => {
+  const { paths } = createGatewayDocument(options) as { paths: Record<string, JsonObject> }
+  const parametersOf = (path: string, verb: string) =>
+    (
+      paths[path]![verb] as {
+        parameters: { name: string; in: string; required: boolean; schema: JsonObject }[]
+      }
+    ).parameters
+  t.deepEqual(
+    parametersOf('/oauth/{id}', 'delete').map(({ name, in: place, required }) => [name, place, required]),
+    [
+      ['id', 'path', true],
+      ['subject', 'query', false],
+    ],
+  )
+  const limit = parametersOf('/oauth', 'get').find(({ name }) => name === 'limit')
+  t.deepEqual(limit?.schema, { type: 'integer', minimum: 1, maximum: 100, default: 20 })
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [verb, operation] of Object.entries(operations)) {
+      const { parameters = [] } = operation as { parameters?: { name: string; in: string }[] }
+      const inPath = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
+      t.deepEqual(inPath, named, `${verb} ${path}`)
+    }
+  }
 })
 
 test('every reference of the document leads to something', (t) => {
@@ -88,7 +137,7 @@ test('every page of the document answers as its schema says', async (t) => {
 })
 
 test('the examples of the document fit their schemas', (t) => {
-  for (const { request, responses } of [...endpoints, ...tokenEndpoints, dummyEndpoint]) {
+  for (const { request, responses } of [...endpoints, ...tokenEndpoints, dummyEndpoint, ...oauthEndpoints]) {
     for (const example of Object.values(request?.examples ?? {})) {
       t.notThrows(() => request?.schema.parse(example))
     }

@@ -21,7 +21,11 @@ export interface TestPage {
   readonly faults: readonly string[]
 }
 
-export type OpenPage = (origin: string, options?: BrowserContextOptions) => Promise<TestPage>
+/** @param origins of the test: one, or several where a page leads to another */
+export type OpenPage = (
+  origins: string | readonly string[],
+  options?: BrowserContextOptions,
+) => Promise<TestPage>
 
 /**
  * Gives a test file a real browser, and each of its tests a page of its own that has no network but the test's
@@ -35,18 +39,19 @@ export function useBrowser(test: TestFn): (t: ExecutionContext) => OpenPage {
     browser = await launch()
   })
   test.after.always('close the browser', () => browser?.close())
-  return (t) => async (origin, options) => {
+  return (t) => async (origins, options) => {
     const context = await browser.newContext(options)
     t.teardown(() => context.close())
-    return watchedPage(context, origin)
+    return watchedPage(context, typeof origins === 'string' ? [origins] : origins)
   }
 }
 
-async function watchedPage(context: BrowserContext, origin: string): Promise<TestPage> {
+async function watchedPage(context: BrowserContext, origins: readonly string[]): Promise<TestPage> {
   const faults: string[] = []
   context.on('request', (request) => {
-    const { protocol, origin: to } = new URL(request.url())
-    if (to !== origin && protocol !== 'data:') faults.push(`request to ${request.url().slice(0, 200)}`)
+    const { protocol, origin } = new URL(request.url())
+    if (!origins.includes(origin) && protocol !== 'data:')
+      faults.push(`request to ${request.url().slice(0, 200)}`)
   })
   context.on('requestfailed', (request) => faults.push(`failed request to ${request.url().slice(0, 200)}`))
   const page = await context.newPage()

@@ -75,7 +75,7 @@ export function postgresConfig(url: string, given: Partial<PostgresConfig> = {})
 }
 
 /** An empty embedded database in a folder of its own. */
-export async function freshEmbedded(t: ExecutionContext): Promise<EmbeddedConfig> {
+export async function freshEmbedded(t: Pick<ExecutionContext, 'teardown'>): Promise<EmbeddedConfig> {
   const folder = mkdtempSync(join(tmpdir(), 'munjigi-data-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const dataDir = join(folder, 'database')

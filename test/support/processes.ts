@@ -28,7 +28,7 @@ export interface ProcessOptions {
 
 /** Runs one of the repository's programs as a user would, and nothing of it outlives the test. */
 export function startProcess(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   program: string,
   env: Readonly<Record<string, string>>,
   { cwd = process.cwd(), nodeOptions = [], args = [] }: ProcessOptions = {},

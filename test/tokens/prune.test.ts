@@ -73,6 +73,28 @@ eachDatabase((tested) => {
     t.is(await count(database!, 'refresh_tokens'), 2)
   })
 
+  tested.test('logins that were not ended in time are deleted as soon as that is over', async (t) => {
+    const [database] = await replicaDatabases(t, tested, 1)
+    for (const [key, at] of [
+      ['over', ago(1)],
+      ['under way', ago(-60)],
+    ] as const) {
+      await database!.run((em) =>
+        em.execute(
+          `with code as (
+            insert into munjigi.login_codes (hash, provider, sealed_grant, expires_at) values (?, 'google', '', ?))
+          insert into munjigi.login_attempts
+            (state_hash, browser_hash, provider, sealed_secrets, return_to, expires_at)
+          values (?, '', 'google', '', '', ?)`,
+          [key, at, key, at],
+        ),
+      )
+    }
+    t.is(await createPruner({ database: database!, log }).prune(), 2)
+    t.is(await count(database!, 'login_codes'), 1)
+    t.is(await count(database!, 'login_attempts'), 1)
+  })
+
   tested.test('it goes on by itself until it is stopped', async (t) => {
     const [database] = await replicaDatabases(t, tested, 1)
     const pruner = createPruner({ database: database!, log, intervalMs: 5 })

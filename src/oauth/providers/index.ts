@@ -1,4 +1,8 @@
 import type { ProviderKind } from '../provider.ts'
+import * as named from './named.ts'
+import { oidc } from './oidc.ts'
 
-/** Every kind of provider; a new one is a file and a line. */
-export const providerKinds: readonly ProviderKind[] = []
+const kinds: readonly ProviderKind[] = Object.values(named)
+
+/** Every kind of provider there is. */
+export const providerKinds: readonly ProviderKind[] = [...kinds, oidc(kinds.map(({ name }) => name))]

@@ -48,6 +48,7 @@ export class OAuth20261123 extends Migration {
       hash varchar(43) not null primary key,
       provider varchar(64) not null,
       sealed_grant text not null,
+      browser_hash varchar(43) not null,
       code_challenge varchar(43) null,
       expires_at timestamptz not null)`)
     this.addSql('create index login_codes_expires_at_index on munjigi.login_codes (expires_at)')
