@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
-import { createVault } from '../src/oauth/vault.ts'
+import { createVault } from '../src/oauth/vault/vault.ts'
 import { createSealer } from '../src/persistence/sealer.ts'
 import {
   ownPostgres,

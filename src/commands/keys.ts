@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
 import { discoverySources } from '../discovery/sources/index.ts'
-import { rewrapVault } from '../oauth/rewrap.ts'
+import { rewrapVault } from '../oauth/vault/rewrap.ts'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
 import { readEncryptionKeys } from '../persistence/encryption-keys.ts'

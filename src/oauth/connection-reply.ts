@@ -1,5 +1,5 @@
 import type { ConnectionReply } from './schemas.ts'
-import type { Connection } from './vault.ts'
+import type { Connection } from './vault/vault.ts'
 
 /** What is told of a connection besides what it is. */
 export interface ConnectionExtras {

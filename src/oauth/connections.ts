@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import { checkBody, parseForm } from '../tokens/body.ts'
 import { connectionReply } from './connection-reply.ts'
 import { cursorOf, readCursor } from './cursor.ts'
-import { withLoginUrl } from './error-page.ts'
+import { withLoginUrl } from './login/error-page.ts'
 import {
   type ConnectionListReply,
   type ConnectionReply,
@@ -12,7 +12,7 @@ import {
   refreshConnectionSchema,
 } from './schemas.ts'
 import type { OAuthContext, OAuthStep } from './state.ts'
-import type { Connection, Vault } from './vault.ts'
+import type { Connection, Vault } from './vault/vault.ts'
 
 export interface ConnectionsOptions {
   readonly vault: Pick<Vault, 'find' | 'list' | 'fresh' | 'refresh' | 'remove'>

@@ -5,7 +5,7 @@ import type { Provider } from './provider.ts'
 import type { RedirectUris } from './redirect-uris.ts'
 import { exchangeSchema, redirectUriFault } from './schemas.ts'
 import type { OAuthStep } from './state.ts'
-import type { Vault } from './vault.ts'
+import type { Vault } from './vault/vault.ts'
 
 export interface ExchangeOptions {
   readonly database: Pick<Database, 'transaction'>

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Identity } from '../tokens/identity.ts'
 import type { Pass } from '../tokens/verified.ts'
-import type { Vault } from './vault.ts'
+import type { Vault } from './vault/vault.ts'
 
 /**
  * Gives the caller's own fresh token of a provider, for a house whose route asks for it.

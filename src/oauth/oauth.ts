@@ -11,12 +11,12 @@ import { createAct } from './actor.ts'
 import { createConnectionEndpoints } from './connections.ts'
 import { createExchange } from './exchange.ts'
 import { createInjectingGuard, createProviderTokenOf } from './inject.ts'
-import { createLoginEndpoints } from './login.ts'
-import { createLoginPage } from './login-page.ts'
+import { createLoginEndpoints } from './login/login.ts'
+import { createLoginPage } from './login/login-page.ts'
 import { createProviderList } from './provider-list.ts'
 import { createRedirectUris } from './redirect-uris.ts'
 import { createNoOAuthRoutes, createOAuthRoutes } from './routes.ts'
-import { createVault } from './vault.ts'
+import { createVault } from './vault/vault.ts'
 
 /** Logging in with accounts elsewhere, and the vault that keeps their tokens. */
 export interface OAuth {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Endpoint, EndpointResponse } from '../openapi/endpoints.ts'
+import { completeSchema, connectReplySchema, loginReplySchema } from './login/schemas-login.ts'
 import {
   callbackQuerySchema,
   connectionListSchema,
@@ -14,7 +15,6 @@ import {
   refreshConnectionSchema,
   removalSchema,
 } from './schemas.ts'
-import { completeSchema, connectReplySchema, loginReplySchema } from './schemas-login.ts'
 
 const code = 'gP3xYzL0mQ8rT2vW5kN7bC1dF4hJ6sA9eU0iO3pR8tE'
 const verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'

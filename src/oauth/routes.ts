@@ -6,7 +6,7 @@ import { createReadBody } from '../tokens/body.ts'
 import { serveOAuth } from '../tokens/routes.ts'
 import type { TokenStep } from '../tokens/state.ts'
 import type { ConnectionEndpoints } from './connections.ts'
-import type { LoginEndpoints } from './login.ts'
+import type { LoginEndpoints } from './login/login.ts'
 import type { OAuthState, OAuthStep } from './state.ts'
 
 export interface OAuthRoutesOptions {

@@ -7,6 +7,7 @@ import { withDemoProvider } from '../../scripts/demo-settings.ts'
 import { useBrowser } from '../support/browser.ts'
 import { freePorts } from '../support/consul.ts'
 import { freshEmbedded } from '../support/database.ts'
+import { cookieClient, logInAtDemoProvider } from '../support/demo-login.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProcess } from '../support/processes.ts'
 import { until } from '../support/until.ts'
@@ -90,16 +91,11 @@ test('a login that was begun by its bare address ends here too, and nobody elseâ
   await page.getByRole('heading', { name: 'Welcome, Bea.' }).waitFor()
 
   // What somebody else got by a login of his own, sent to this browser.
-  const cookies = await page.context().cookies()
-  await page.context().clearCookies()
-  await page.goto(`${url}/oauth/demo/login`)
-  await page.route(`${url}/login?code=*`, (route) => route.fulfill({ body: '' }))
-  await page.getByRole('button', { name: 'Log in and allow' }).click()
-  await page.waitForURL(/\/login\?code=/)
-  const his = page.url()
-  await page.unroute(`${url}/login?code=*`)
-  await page.context().clearCookies()
-  await page.context().addCookies(cookies)
+  const client = cookieClient()
+  const begun = await client.fetch(`${url}/oauth/demo/login`)
+  const back = await logInAtDemoProvider(begun.headers.get('location')!, { name: 'Eve' }, client)
+  const his = (await client.fetch(back)).headers.get('location')!
+  t.true(his.startsWith(`${url}/login?code=`))
   await page.goto(his)
   await page.getByRole('alert').getByText('used up, or was left for over a minute').waitFor()
 })

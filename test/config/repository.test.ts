@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import test from 'ava'
+import { demoVariables } from '../../scripts/demo-settings.ts'
 import { authVariables } from '../../services/auth/settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { documentSettings, type SettingDoc } from '../../src/config/setting-docs.ts'
@@ -10,7 +11,10 @@ import { providerKinds } from '../../src/oauth/providers/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = readFileSync(join(root, '.env.example'), 'utf8')
-const settings = documentSettings(discoverySources, providerKinds, { 'The example service': authVariables })
+const settings = documentSettings(discoverySources, providerKinds, {
+  'The example service': authVariables,
+  'The demo provider': demoVariables,
+})
 
 /** `<NAME>_SERVICE_URL` is one setting and any number of variables: the example shows one. */
 const shownAs = ({ name }: SettingDoc) => name.replace('<NAME>', 'AUTH')

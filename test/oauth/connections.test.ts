@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import test from 'ava'
 import { type ErrorCode, GatewayError } from '../../src/errors.ts'
 import { connectionListSchema, connectionSchema, removalSchema } from '../../src/oauth/schemas.ts'
-import type { Connection, ListQuery } from '../../src/oauth/vault.ts'
+import type { Connection, ListQuery } from '../../src/oauth/vault/vault.ts'
 import { connectionOf, startConnectionServer, withToken } from '../support/connection-server.ts'
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000)

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { GatewayError } from '../../src/errors.ts'
 import { createInjectingGuard, createProviderTokenOf } from '../../src/oauth/inject.ts'
-import type { Connection, FreshConnection } from '../../src/oauth/vault.ts'
+import type { Connection, FreshConnection } from '../../src/oauth/vault/vault.ts'
 import type { Identity } from '../../src/tokens/identity.ts'
 
 const issuer = 'https://gateway.example.com'

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { connectReplySchema, loginReplySchema } from '../../src/oauth/schemas-login.ts'
+import { connectReplySchema, loginReplySchema } from '../../src/oauth/login/schemas-login.ts'
 import { hashOf } from '../../src/tokens/secrets.ts'
 import { eachDatabase } from '../support/database.ts'
 import {

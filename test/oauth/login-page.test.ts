@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
-import { createLoginPage, type LoginPageOptions } from '../../src/oauth/login-page.ts'
+import { createLoginPage, type LoginPageOptions } from '../../src/oauth/login/login-page.ts'
 import type { OAuthState } from '../../src/oauth/state.ts'
 import { httpUpstream } from '../support/upstream.ts'
 

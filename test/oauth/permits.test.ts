@@ -1,5 +1,5 @@
 import test from 'ava'
-import { createPermits } from '../../src/oauth/permits.ts'
+import { createPermits } from '../../src/oauth/vault/permits.ts'
 
 const late = () => new Error('too late')
 

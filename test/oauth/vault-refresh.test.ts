@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { GatewayError } from '../../src/errors.ts'
 import type { Provider } from '../../src/oauth/provider.ts'
-import type { VaultOptions } from '../../src/oauth/vault.ts'
+import type { VaultOptions } from '../../src/oauth/vault/vault.ts'
 import { eachDatabase, type PostgresConfig, startDatabase } from '../support/database.ts'
 import { type Behaviour, createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { GatewayError } from '../../src/errors.ts'
-import { rewrapVault } from '../../src/oauth/rewrap.ts'
+import { rewrapVault } from '../../src/oauth/vault/rewrap.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { eachDatabase } from '../support/database.ts'
 import { dumpDatabase, secretsIn } from '../support/dump.ts'

@@ -11,7 +11,7 @@ import type { DoorState } from '../../src/door/state.ts'
 import { createConnectionEndpoints } from '../../src/oauth/connections.ts'
 import { createOAuthRoutes } from '../../src/oauth/routes.ts'
 import type { OAuthStep } from '../../src/oauth/state.ts'
-import type { Connection, FreshConnection, Vault } from '../../src/oauth/vault.ts'
+import type { Connection, FreshConnection, Vault } from '../../src/oauth/vault/vault.ts'
 
 /** A connection of the vault's, as far as a test cares. */
 export function connectionOf(given: Partial<Connection> = {}): Connection {

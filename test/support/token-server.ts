@@ -153,7 +153,11 @@ export async function startTokenServer(
     database: parts.database,
     keys: parts.keys,
     issuer: tokenIssuer,
-    open: createOpen({ database: parts.database, issuer: tokenIssuer, lifetimes: tokensConfig }),
+    open: createOpen({
+      database: routes.database ?? parts.database,
+      issuer: tokenIssuer,
+      lifetimes: tokensConfig,
+    }),
     denials: parts.denials,
     inspect: parts.inspect,
     dummies,

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../src/errors.ts'
-import { createVault } from '../../src/oauth/vault.ts'
+import { createVault } from '../../src/oauth/vault/vault.ts'
 import { createDatabase, type DatabaseOptions } from '../../src/persistence/database.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { gatewayTables } from '../../src/persistence/tables.ts'

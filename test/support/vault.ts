@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import type { Grant, Provider } from '../../src/oauth/provider.ts'
-import { createVault, type Vault, type VaultOptions } from '../../src/oauth/vault.ts'
+import { createVault, type Vault, type VaultOptions } from '../../src/oauth/vault/vault.ts'
 import type { Database } from '../../src/persistence/database.ts'
 import { createSealer, type EncryptionKey } from '../../src/persistence/sealer.ts'
 import { type EmbeddedConfig, type PostgresConfig, startDatabase, type TestedDatabase } from './database.ts'

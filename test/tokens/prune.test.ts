@@ -82,7 +82,8 @@ eachDatabase((tested) => {
       await database!.run((em) =>
         em.execute(
           `with code as (
-            insert into munjigi.login_codes (hash, provider, sealed_grant, expires_at) values (?, 'google', '', ?))
+            insert into munjigi.login_codes (hash, provider, sealed_grant, browser_hash, expires_at)
+            values (?, 'google', '', '', ?))
           insert into munjigi.login_attempts
             (state_hash, browser_hash, provider, sealed_secrets, return_to, expires_at)
           values (?, '', 'google', '', '', ?)`,

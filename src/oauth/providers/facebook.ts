@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
-import type { Asking } from '../dialect-provider.ts'
+import type { Asking } from '../client/dialect-provider.ts'
+import { isObject, type ReadRefusal } from '../client/provider-fetch.ts'
+import { standardProvider } from '../client/standard-provider.ts'
 import type { ProviderTokens } from '../provider.ts'
-import { isObject, type ReadRefusal } from '../provider-fetch.ts'
-import { standardProvider } from '../standard-provider.ts'
 
 export const facebook = standardProvider({
   name: 'facebook',

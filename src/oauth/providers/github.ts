@@ -1,5 +1,5 @@
-import { isObject } from '../provider-fetch.ts'
-import { standardProvider } from '../standard-provider.ts'
+import { isObject } from '../client/provider-fetch.ts'
+import { standardProvider } from '../client/standard-provider.ts'
 
 export const github = standardProvider({
   name: 'github',

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject } from '../provider-fetch.ts'
-import { standardProvider } from '../standard-provider.ts'
+import { isObject } from '../client/provider-fetch.ts'
+import { standardProvider } from '../client/standard-provider.ts'
 
 export const kakao = standardProvider({
   name: 'kakao',

@@ -1,5 +1,5 @@
-import { openIdProfile } from '../openid-profile.ts'
-import { standardProvider } from '../standard-provider.ts'
+import { openIdProfile } from '../client/openid-profile.ts'
+import { standardProvider } from '../client/standard-provider.ts'
 
 export const microsoft = standardProvider({
   name: 'microsoft',

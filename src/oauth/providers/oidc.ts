@@ -1,9 +1,13 @@
 import { ClientSecretBasic, ClientSecretPost, None } from 'openid-client'
 import type { Environment } from '../../discovery/source.ts'
-import { type Account, createDialectProvider, type Dialect, type Located } from '../dialect-provider.ts'
-import { createDiscovery, type Description } from '../discovery.ts'
-import { openIdProfile } from '../openid-profile.ts'
-import type { ConfiguredProvider, ProviderKind } from '../provider.ts'
+import {
+  type Account,
+  createDialectProvider,
+  type Dialect,
+  type Located,
+} from '../client/dialect-provider.ts'
+import { createDiscovery, type Description } from '../client/discovery.ts'
+import { openIdProfile } from '../client/openid-profile.ts'
 import {
   createSettingsReader,
   credentialSetting,
@@ -12,7 +16,8 @@ import {
   type ProviderFault,
   scopeSetting,
   variableOf,
-} from '../provider-settings.ts'
+} from '../client/provider-settings.ts'
+import type { ConfiguredProvider, ProviderKind } from '../provider.ts'
 
 const dialect: Dialect = {
   pkce: true,

@@ -1,0 +1,56 @@
+import type { Database } from '../../persistence/database.ts'
+import type { Sealer } from '../../persistence/sealer.ts'
+import type { Open } from '../../tokens/create.ts'
+import type { Provider } from '../provider.ts'
+import type { RedirectUris } from '../redirect-uris.ts'
+import type { OAuthStep } from '../state.ts'
+import type { Vault } from '../vault/vault.ts'
+import { createCallback } from './callback.ts'
+import { createComplete } from './complete.ts'
+import { createLoginAttempts } from './login-attempts.ts'
+import { createLoginCodes } from './login-codes.ts'
+import { createLoginCookie } from './login-cookie.ts'
+import { createLoginStart } from './login-start.ts'
+import { createLoginSteps } from './login-steps.ts'
+
+export interface LoginOptions {
+  readonly database: Pick<Database, 'run' | 'transaction'>
+  readonly sealer: Sealer
+  readonly providers: ReadonlyMap<string, Provider>
+  readonly redirectUris: RedirectUris
+  readonly vault: Pick<Vault, 'store'>
+  /** Begins a session of the gateway's own. */
+  readonly open: Open
+  readonly publicUrl: string
+  readonly routePrefix: string
+  /** LOGIN_RETURN_URLS; the gateway's own login page is always among them. */
+  readonly returnUrls: readonly string[]
+  readonly loginScope: string
+  readonly linkVerifiedEmail: readonly string[]
+}
+
+/** A login by a provider, step by step: see docs/oauth.md. */
+export interface LoginEndpoints {
+  /** `GET /oauth/:provider/login?return_to=&state=&code_challenge=` */
+  readonly login: OAuthStep
+  /** `GET /oauth/:provider/callback` */
+  readonly callback: OAuthStep
+  /** `POST /oauth/login/complete {code, code_verifier?, connect?}` */
+  readonly complete: OAuthStep
+}
+
+/** @param act finds out whose token a request bears: for `connect`, which adds an account to a user's own */
+export function createLoginEndpoints(options: LoginOptions, act: OAuthStep): LoginEndpoints {
+  const { publicUrl, routePrefix, redirectUris } = options
+  const loginUrl = (provider: string) => `${publicUrl}${routePrefix}/oauth/${provider}/login`
+  const attempts = createLoginAttempts(options)
+  const codes = createLoginCodes(options)
+  const cookie = createLoginCookie(publicUrl)
+  const browserStep = createLoginSteps({ ...options, loginUrl })
+  const returnUrls = [`${publicUrl}${routePrefix}/login`, ...options.returnUrls] as const
+  return {
+    login: browserStep(createLoginStart({ attempts, cookie, redirectUris, returnUrls })),
+    callback: browserStep(createCallback({ attempts, codes, cookie, redirectUris, loginUrl })),
+    complete: createComplete({ ...options, codes, cookie, act }),
+  }
+}

@@ -1,0 +1,58 @@
+import type { Log } from '../../observability/log.ts'
+import type { Database } from '../../persistence/database.ts'
+import { ConnectionEntity, type ConnectionRow } from '../entities.ts'
+import type { LateWrites } from './late-writes.ts'
+import type { EndedGrant, Revocations } from './revocations.ts'
+import type { TokenSealer } from './sealed-tokens.ts'
+import type { Flights } from './single-flight.ts'
+import type { Vault } from './vault.ts'
+import { findConnection, type LockTimes, lockRow, readRow } from './vault-rows.ts'
+
+export interface RemoveOptions {
+  readonly database: Pick<Database, 'run' | 'transaction'>
+  readonly shared: boolean
+  readonly times: LockTimes
+  readonly tokens: TokenSealer
+  readonly revocations: Pick<Revocations, 'add' | 'tryNow'>
+  readonly late: Pick<LateWrites, 'settle'>
+  readonly flights: Pick<Flights<ConnectionRow>, 'ended'>
+  readonly log: Log
+}
+
+/** Erases a connection, and puts its grant among those to be ended, in one transaction; then tries to end it. */
+export function createRemove(options: RemoveOptions): Vault['remove'] {
+  const { database, shared, times, tokens, revocations, late, flights, log } = options
+
+  /** Undefined where they cannot be read: it must be possible to erase them all the same. */
+  async function grantOf(row: ConnectionRow): Promise<EndedGrant | undefined> {
+    const { id, provider, providerUserId } = row
+    try {
+      return { provider, providerUserId, tokens: await tokens.open(row) }
+    } catch {
+      log.warn(
+        { provider, connection: id },
+        'a grant cannot be ended at its provider: its tokens are unreadable',
+      )
+      return undefined
+    }
+  }
+
+  return async (id, subject) => {
+    if ((await database.run((em) => findConnection(em, id, subject))) === undefined) return undefined
+    // Where it is being refreshed, the tokens to come are those to be revoked.
+    await flights.ended(id)
+    await late.settle(id)
+    const removed = await database.transaction(async (em) => {
+      const which = { id, subject }
+      const row = shared ? await lockRow(em, which, times) : await readRow(em, which)
+      if (row === undefined) return undefined
+      const grant = await grantOf(row)
+      await em.nativeDelete(ConnectionEntity, which)
+      return { grant, revocation: grant && (await revocations.add(em, grant, true)) }
+    })
+    if (removed === undefined) return undefined
+    const { grant, revocation } = removed
+    if (grant === undefined || revocation === undefined) return 'unsupported'
+    return revocations.tryNow(revocation, grant)
+  }
+}
