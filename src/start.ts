@@ -81,6 +81,10 @@ function announce(config: Config, url: string, log: GatewayLog): void {
   log.info({ url, environment: config.environment, discovery: sources }, `munjigi listens on ${url}`)
   if (config.environment === 'production') return
   log.info({}, `  API docs   ${url}${config.routePrefix}/docs`)
+  // Under the public address and no other: a login that begins elsewhere cannot come back.
+  if (config.database.kind !== 'none') {
+    log.info({}, `  log in     ${config.publicUrl}${config.routePrefix}/login`)
+  }
   log.info({}, `  try        curl ${url}/api/users`)
   const open = openInDevelopment(config)
   if (open.length === 0 || isLoopback(config.host)) return

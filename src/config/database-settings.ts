@@ -28,7 +28,7 @@ export const databaseSettings = {
   DATABASE_URL: {
     group: 'Database',
     meaning:
-      'PostgreSQL, as postgres://user:password@host:5432/name; none for a gateway without tokens of its own',
+      'PostgreSQL, as postgres://user:password@host:5432/name; none for a gateway without tokens of its own, logins and vault',
     schema: databaseUrl,
     unset: 'PGlite, embedded, in DATA_DIR',
     secret: true,

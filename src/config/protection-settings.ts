@@ -52,13 +52,13 @@ export const protectionSettings = {
   },
   TOKEN_RATE_LIMIT: {
     group: 'Protection',
-    meaning: 'requests to /tokens/* that one address may make, as how many in how long',
+    meaning: 'requests to /tokens/* and /oauth/* that one address may make, as how many in how long',
     schema: rate,
     default: '600/1m',
   },
   TOKEN_FAILURE_LIMIT: {
     group: 'Protection',
-    meaning: 'failed authentications at /tokens/* of one address, and of one address for one client',
+    meaning: 'failed authentications of clients at /tokens/* and /oauth/*, of one address, and of one address for one client',
     schema: rate,
     default: '20/1m',
   },

@@ -124,7 +124,7 @@ export const settings = {
   },
   REQUEST_TIMEOUT: {
     group: 'Proxy',
-    meaning: 'for a whole request; a route may have its own',
+    meaning: "from a request's last byte to the head of its reply; a route may have its own",
     schema: timeout,
     default: '15s',
   },

@@ -18,7 +18,7 @@ export const kakao = standardProvider({
   settings: {
     ADMIN_KEY: {
       description:
-        "ends grants whose tokens have expired; without it they are ended with the user's own token",
+        "what grants are ended with; without it the user's own token, which is refreshed for that where it has expired",
       secret: true,
       pattern: /^[\x21-\x7e]+$/,
       expected: 'printable ASCII',
