@@ -58,7 +58,8 @@ export const protectionSettings = {
   },
   TOKEN_FAILURE_LIMIT: {
     group: 'Protection',
-    meaning: 'failed authentications of clients at /tokens/* and /oauth/*, of one address, and of one address for one client',
+    meaning:
+      'failed authentications of clients at /tokens/* and /oauth/*, of one address, and of one address for one client',
     schema: rate,
     default: '20/1m',
   },
