@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
 import { createLog } from '../services/auth/log.ts'
 import { startAuthService } from '../services/auth/server.ts'
 import type { Config } from '../src/config/config.ts'
+import { readEnvironment } from '../src/config/environment.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { discoverySources } from '../src/discovery/sources/index.ts'
 import { run } from '../src/lifecycle.ts'
@@ -14,20 +14,20 @@ import { readDemoPort, withDemoProvider } from './demo-settings.ts'
 // meet over HTTP; they share the terminal and, where it is the embedded one, the database, which is 500 MB each time.
 await run({
   start: async () => {
-    // The house reads the environment only; the gateway looks for the file by itself, and finds the same.
-    if (existsSync('.env')) process.loadEnvFile('.env')
-    const demoPort = readDemoPort(process.env)
+    // As the gateway reads it: were it another, this might be development and the gateway in production.
+    const { environment } = readEnvironment(process.env, process.cwd())
+    const demoPort = readDemoPort(environment)
     // The provider's address is known when it listens; here it is only to be among the providers there are.
-    const known = demoPort === undefined ? process.env : withDemoProvider(process.env, 'http://localhost')
+    const known = demoPort === undefined ? environment : withDemoProvider(environment, 'http://localhost')
     const config = loadConfig({ env: known, cwd: process.cwd(), sources: discoverySources })
     const { database } = config
     const embedded = database.kind === 'embedded' ? openEmbedded(database.dataDir) : undefined
     const share = embedded === undefined ? {} : { embedded }
     const log = createLog(process.stdout)
     let gateway: StartedGateway | undefined
-    const gatewayUrl = () => (process.env.GATEWAY_URL ? undefined : gateway?.url)
+    const gatewayUrl = () => (environment.GATEWAY_URL ? undefined : gateway?.url)
     const demoStarting = demoPort === undefined ? undefined : startDemo(demoPort, config)
-    const house = await startAuthService({ env: process.env, log, gatewayUrl, ...share })
+    const house = await startAuthService({ env: environment, log, gatewayUrl, ...share })
     log.line(`listening on ${house.url}`)
     const demo = await demoStarting
 
@@ -38,7 +38,7 @@ await run({
     }
     try {
       // Wherever the house came to listen: static discovery is told, every other source finds it by itself.
-      const env = { ...process.env, AUTH_SERVICE_URL: process.env.AUTH_SERVICE_URL || house.url }
+      const env = { ...environment, AUTH_SERVICE_URL: environment.AUTH_SERVICE_URL ?? house.url }
       gateway = await startGateway(
         demo === undefined ? env : withDemoProvider(env, demo.issuer),
         process.cwd(),

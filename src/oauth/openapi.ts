@@ -231,7 +231,7 @@ export const oauthEndpoints: readonly Endpoint[] = [
       required: true,
       examples: {
         'log in': { code, code_verifier: verifier },
-        connect: { code, connect: true },
+        connect: { code, code_verifier: verifier, connect: true },
       },
     },
     responses: [

@@ -68,7 +68,8 @@ export interface Provider {
   exchange(request: CodeRequest): Promise<Grant>
   /** Whether these can be renewed without the user. */
   canRefresh(tokens: ProviderTokens): boolean
-  refresh(tokens: ProviderTokens): Promise<ProviderTokens>
+  /** @param profile whose they are: another user's are not taken */
+  refresh(tokens: ProviderTokens, profile?: Pick<ProviderProfile, 'id'>): Promise<ProviderTokens>
   /**
    * When tokens that nobody uses must be renewed, or they would die of disuse; undefined for those that do not.
    * @param refreshedAt seconds since the epoch

@@ -82,6 +82,20 @@ test('a login that was cancelled says so, and can be tried again', async (t) => 
   )
 })
 
+test('a login whose state nobody knows any more can be begun anew from the page that says so', async (t) => {
+  const { url, demo } = await started()
+  const { page } = await openPage(t)([url, demo])
+  await page.goto(`${url}/login`)
+  await page.getByRole('link', { name: 'Continue with Demo provider' }).click()
+  await page.getByRole('textbox', { name: 'Name' }).waitFor()
+  await page.context().clearCookies({ name: 'munjigi-login' })
+  await page.getByRole('button', { name: 'Log in and allow' }).click()
+  await page.getByRole('link', { name: 'Try again' }).click()
+  await page.getByRole('button', { name: 'Log in and allow' }).click()
+  await page.getByRole('heading', { name: 'Welcome, demo.' }).waitFor()
+  t.is(page.url(), `${url}/login`)
+})
+
 test('a login that was begun by its bare address ends here too, and nobody else’s does', async (t) => {
   const { url, demo } = await started()
   const { page } = await openPage(t)([url, demo])

@@ -49,6 +49,17 @@ for (const name of dialectNames) {
     }
   })
 
+  test(`${name}: members that are null are as good as left out`, async (t) => {
+    const dialects = await startDialects(t)
+    const asked = provider(dialects.env(), name)
+    const { tokens } = await login(dialects, asked)
+    const nulls = { refresh_token: null, expires_in: null, scope: null, id_token: null, error: null }
+    const body = { access_token: 'renewed', token_type: 'bearer', ...nulls }
+    dialects.misbehave(`${name}.token`, { status: 200, body })
+    const { accessToken, refreshToken } = await asked.refresh(tokens)
+    t.deepEqual([accessToken, refreshToken], ['renewed', undefined])
+  })
+
   test(`${name}: nonsense from the profile's endpoint fails the exchange`, async (t) => {
     const dialects = await startDialects(t)
     const asked = provider(dialects.env(), name)

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { GatewayError } from '../../src/errors.ts'
+import { createRequestLimit } from '../../src/tokens/request-limit.ts'
 import { hashOf } from '../../src/tokens/secrets.ts'
 import { freshEmbedded } from '../support/database.ts'
 import {
@@ -74,7 +75,7 @@ test('the cookie is for the host alone and unreadable for scripts', async (t) =>
   t.is(headers['set-cookie']!.length, 1)
   t.regex(
     headers['set-cookie']![0]!,
-    /^__Host-munjigi-login=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/,
+    /^__Host-munjigi-login=[\w-]{43}; Path=\/; Max-Age=720; HttpOnly; SameSite=Lax; Secure$/,
   )
 })
 
@@ -83,7 +84,7 @@ test('under http, where browsers refuse the prefix, the cookie has another name 
   const { headers } = await server.ask('/oauth/google/login')
   t.regex(
     headers['set-cookie']![0]!,
-    /^munjigi-login=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
+    /^munjigi-login=[\w-]{43}; Path=\/; Max-Age=720; HttpOnly; SameSite=Lax$/,
   )
 })
 
@@ -305,6 +306,36 @@ test('a provider that cannot be asked is a 502, and nothing is kept', async (t) 
   t.is(page.status, 502)
   t.regex(page.body, /Google cannot be reached\./)
   t.is(page.headers['set-cookie'], undefined)
+})
+
+test('where a login cannot begin now, beginning anew leads to the same front end', async (t) => {
+  const server = await serve(t)
+  const authorizationUrl = async () => {
+    throw new GatewayError('provider_unreachable', { detail: 'Google cannot be reached.' })
+  }
+  Object.assign(server.google, { authorizationUrl })
+  const query = { return_to: returnUrl, state: 'front-end-state', code_challenge: challengeOf(newVerifier()) }
+  const page = await server.ask(`/oauth/google/login?${new URLSearchParams(query)}`)
+  const [, href = ''] = /href="([^"]+)">Try again/.exec(page.body) ?? []
+  const again = new URL(href.replaceAll('&amp;', '&'))
+  t.is(again.origin + again.pathname, `${server.publicUrl}/oauth/google/login`)
+  t.deepEqual(Object.fromEntries(again.searchParams), { ...query, code_challenge_method: 'S256' })
+})
+
+test('a browser that asks too often sees a page as well, a program the problem document', async (t) => {
+  const server = await serve(t, { requestLimit: createRequestLimit({ points: 1, seconds: 60 }) })
+  await server.start()
+  for (const path of ['/oauth/google/login', '/oauth/google/callback?code=c&state=s']) {
+    const page = await server.ask(path)
+    t.is(page.status, 429)
+    t.regex(page.headers['content-type']!, /^text\/html/)
+    t.regex(page.headers['retry-after']!, /^\d+$/)
+    t.regex(page.body, /Too many requests from this address\./)
+    t.is(page.headers['cache-control'], 'no-store')
+    const problem = await server.ask(path, { headers: { accept: 'application/json' } })
+    t.is(problem.status, 429)
+    t.is(JSON.parse(problem.body).code, 'too_many_requests')
+  }
 })
 
 test('HEAD begins nothing', async (t) => {

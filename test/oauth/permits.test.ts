@@ -1,5 +1,5 @@
 import test from 'ava'
-import { createPermits } from '../../src/oauth/vault/permits.ts'
+import { createPermits, createShares } from '../../src/oauth/vault/permits.ts'
 
 const late = () => new Error('too late')
 
@@ -43,4 +43,19 @@ test('work that fails gives its permit back', async (t) => {
     { message: 'no' },
   )
   t.is(await permits(() => Promise.resolve('ran')), 'ran')
+})
+
+test('of several providers each has half of the permits at the most', async (t) => {
+  const shareOf = createShares(['a', 'b'], 2, 60_000, late)
+  const gate = Promise.withResolvers<void>()
+  const first = shareOf('a')(() => gate.promise)
+  let isAsked = false
+  const second = shareOf('a')(async () => {
+    isAsked = true
+  })
+  t.is(await shareOf('b')(() => Promise.resolve('ran')), 'ran')
+  t.is(await shareOf('unknown')(() => Promise.resolve('ran')), 'ran')
+  t.false(isAsked)
+  gate.resolve()
+  await Promise.all([first, second])
 })

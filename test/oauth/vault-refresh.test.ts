@@ -190,6 +190,37 @@ eachDatabase((tested) => {
     t.is(provider.refreshes(), 1)
   })
 
+  tested.test('nobody waits for long for a new token while the stored one is good', async (t) => {
+    let ahead = 0
+    const gate = Promise.withResolvers<void>()
+    const provider = await startTokenProvider(t)
+    const grant = provider.grant('42', 600)
+    const renewed = {
+      ...grant.tokens,
+      accessToken: 'renewed',
+      expiresAt: Math.floor(Date.now() / 1000) + 3600,
+    }
+    const { vault, connect } = startVault(
+      t,
+      await shared(),
+      createTestProvider(provider.url, { refresh: () => gate.promise.then(() => renewed) }),
+      { now: () => Date.now() + ahead },
+    )
+    const connection = await connect(grant)
+    ahead = 550_000
+    t.is((await vault.fresh(connection)).accessToken, grant.tokens.accessToken)
+    gate.resolve()
+    t.is((await vault.refresh(connection)).accessToken, 'renewed')
+  })
+
+  tested.test('a gateway that ends asks no provider any more', async (t) => {
+    const { vault, connection, provider, row } = await connected(t)
+    await vault.stop()
+    t.is(await code(vault.fresh(connection)), 'refresh_postponed')
+    t.is(provider.refreshes(), 0)
+    t.like(await row(), { state: 'active', failures: 0, generation: 0 })
+  })
+
   tested.test(
     'a token that cannot be renewed is served while it is good, then the user is needed',
     async (t) => {
@@ -282,6 +313,37 @@ eachDatabase((tested) => {
     gate.resolve()
     t.is((await refreshing).length, 4)
     t.is(provider.refreshes(), 4)
+  })
+
+  tested.test('a provider that never answers keeps nobody waiting who asks another', async (t) => {
+    const { config } = await shared()
+    const small = { ...config, poolSize: 4 } as PostgresConfig
+    const database = await startDatabase(t, small)
+    const gate = Promise.withResolvers<void>()
+    const provider = await startTokenProvider(t)
+    const own = createTestProvider(provider.url)
+    let asked = 0
+    const silent: Provider = {
+      ...own,
+      name: 'silent',
+      async refresh() {
+        asked++
+        await gate.promise
+        throw new GatewayError('provider_timeout')
+      },
+    }
+    const { vault, connect } = startVault(t, { database, config: small }, [silent, own])
+    const lost = []
+    for (const user of ['1', '2', '3', '4']) lost.push(await connect(provider.grant(user, -10)))
+    const given = { subject: lost[0]!.subject, provider: own.name, grant: provider.grant('5', -10) }
+    const other = await database.transaction((em) => vault.store(em, given))
+    const waiting = lost.map((one) => code(vault.fresh(one)))
+    await until(() => asked > 0, 'the silent provider is asked')
+    await vault.fresh(other)
+    t.is(provider.refreshes(), 1)
+    t.is(asked, 1)
+    gate.resolve()
+    t.deepEqual([...new Set(await Promise.all(waiting))], ['provider_timeout'])
   })
 
   tested.test('a login waits for a refresh that goes on longer than a statement may', async (t) => {

@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava'
 import { GatewayError } from '../../src/errors.ts'
 import type { Provider } from '../../src/oauth/provider.ts'
 import type { VaultOptions } from '../../src/oauth/vault/vault.ts'
-import { eachDatabase } from '../support/database.ts'
+import { eachDatabase, type PostgresConfig, startDatabase } from '../support/database.ts'
 import { type Behaviour, createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
 import { createTurns, type SharedDatabase, shareDatabase, startVault } from '../support/vault.ts'
@@ -197,5 +197,24 @@ eachDatabase((tested) => {
     await vault.stop()
     t.is((await row())?.generation, 1)
     await refreshing
+  })
+
+  if (tested.name !== 'PostgreSQL') return
+
+  tested.test('whoever waits to remove what another refreshes keeps no connection of the pool', async (t) => {
+    const { vault, connection, provider, own } = await connected(t, { behaviour: { delayMs: 2000 } })
+    const asked = provider.asked()
+    const refreshing = vault.refresh(connection)
+    await asked
+    const { config } = await shared()
+    const small = { ...config, poolSize: 2, connectTimeoutMs: 1000 } as PostgresConfig
+    const database = await startDatabase(t, small)
+    const other = startVault(t, { database, config: small }, own)
+    const removing = Array.from({ length: 10 }, () => other.vault.remove(connection.id, connection.subject))
+    for (let n = 0; n < 20; n++) await database.run((em) => em.execute('select 1'))
+    await refreshing
+    const outcomes = (await Promise.all(removing)).filter((one) => one !== undefined)
+    t.deepEqual(outcomes, ['done'])
+    t.deepEqual(provider.revoked, [provider.issued[3]!])
   })
 })

@@ -5,6 +5,7 @@ import { createSealer } from '../../src/persistence/sealer.ts'
 import { eachDatabase } from '../support/database.ts'
 import { dumpDatabase, secretsIn } from '../support/dump.ts'
 import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
+import { until } from '../support/until.ts'
 import { newKey, shareDatabase, startVault } from '../support/vault.ts'
 
 const codeOf = (work: Promise<unknown>) =>
@@ -65,6 +66,25 @@ eachDatabase((tested) => {
     const connection = await connect({ profile, tokens: { ...tokens, refreshToken: undefined } }, subject)
     await vault.refresh(connection)
     t.is(provider.refreshes(), 1)
+  })
+
+  tested.test('a refresh token that is kept is used in time, as it would have been', async (t) => {
+    const provider = await startTokenProvider(t)
+    const own = createTestProvider(provider.url, {
+      keepAliveAt: ({ refreshToken }, at) => (refreshToken === undefined ? undefined : at + 86_400),
+    })
+    const { connect, database } = startVault(t, await shared(), own)
+    const { id, subject } = await connect(provider.grant('42'))
+    const keepAliveAt = async () => {
+      const sql = 'select keep_alive_at from munjigi.connections where id = ?'
+      const [row] = await database.run((em) => em.execute<{ keep_alive_at: unknown }[]>(sql, [id]))
+      return row?.keep_alive_at
+    }
+    const before = await keepAliveAt()
+    t.truthy(before)
+    const { tokens, profile } = provider.grant('42')
+    await connect({ profile, tokens: { ...tokens, refreshToken: undefined } }, subject)
+    t.deepEqual(await keepAliveAt(), before)
   })
 
   tested.test('logins of one account at the same moment make one connection', async (t) => {
@@ -131,6 +151,15 @@ eachDatabase((tested) => {
     t.is(await codeOf(vault.refresh(second)), 'reauthorization_required')
     t.is((await vault.latest(first.subject, 'test'))?.id, first.id)
     t.is(await vault.latest(first.subject, 'other'), undefined)
+  })
+
+  tested.test('which of two accounts is the latest does not change as tokens are refreshed', async (t) => {
+    const provider = await startTokenProvider(t)
+    const { vault, connect } = startVault(t, await shared(), createTestProvider(provider.url))
+    const first = await connect(provider.grant('1'))
+    const second = await connect(provider.grant('2'), first.subject)
+    await vault.refresh(first)
+    t.is((await vault.latest(first.subject, 'test'))?.id, second.id)
   })
 
   for (const [what, column] of [
@@ -236,6 +265,26 @@ eachDatabase((tested) => {
       t.true(dump.includes(connection.id))
       t.is(provider.issued.length, 6)
       t.deepEqual(secretsIn(dump, secretsOf(provider.issued)), [])
+    })
+
+    // What was removed is ended at its provider later, unless the account was connected again after that.
+    tested.test('what waits for a removal to be over is younger than the removal', async (t) => {
+      const provider = await startTokenProvider(t)
+      let at = Date.now()
+      const now = () => at
+      const { connect, database } = startVault(t, await shared(), createTestProvider(provider.url), { now })
+      const { id, subject } = await connect(provider.grant('42'))
+      const lock = 'select pg_backend_pid() as pid from munjigi.connections where id = ? for update'
+      const waiting = 'select 1 from pg_stat_activity where ? = any(pg_blocking_pids(pid))'
+      const { storing } = await database.transaction(async (em) => {
+        const [holder] = await em.execute<{ pid: number }[]>(lock, [id])
+        const storing = connect(provider.grant('42'), subject)
+        await until(async () => (await em.execute(waiting, [holder!.pid])).length > 0, 'the login waits')
+        at += 60_000
+        await em.execute('delete from munjigi.connections where id = ?', [id])
+        return { storing }
+      })
+      t.is((await storing).createdAt.getTime(), at)
     })
   }
 })

@@ -61,7 +61,7 @@ export async function startConnectionServer(
       providers: new Map(providers.map((name) => [name, { title: name }])),
       loginUrl: (provider) => `https://gateway.example.com/oauth/${provider}/login`,
     }),
-    login: { login: nothing, callback: nothing, complete: nothing },
+    login: { showErrors: nothing, login: nothing, callback: nothing, complete: nothing },
     providerList: nothing,
     loginPage: nothing,
   })

@@ -29,17 +29,42 @@ export interface Secret {
 
 /** The secrets that a text shows: as they are, in hex, in base64 or base64url, also in the middle of something else. */
 export function secretsIn(text: string, secrets: readonly Secret[]): readonly string[] {
-  const lower = text.toLowerCase()
-  // One alphabet, so that both are found.
-  const base64 = text.replaceAll('-', '+').replaceAll('_', '/')
-  return secrets.flatMap(({ name, text: plain, bytes }) => {
-    const values = [Buffer.from(plain), ...(bytes ? [bytes] : [])]
-    const shows =
-      text.includes(plain) ||
-      values.some((value) => lower.includes(value.toString('hex'))) ||
-      values.some((value) => [0, 1, 2].some((offset) => base64.includes(base64Within(value, offset))))
-    return shows ? [name] : []
-  })
+  const valuesOf = ({ text: plain, bytes }: Secret) => [Buffer.from(plain), ...(bytes ? [bytes] : [])]
+  const shown = new Set([
+    ...found(text, secrets, (secret) => [secret.text]),
+    ...found(text.toLowerCase(), secrets, (secret) => valuesOf(secret).map((value) => value.toString('hex'))),
+    // One alphabet, so that both are found.
+    ...found(text.replaceAll('-', '+').replaceAll('_', '/'), secrets, (secret) =>
+      valuesOf(secret).flatMap((value) => [0, 1, 2].map((offset) => base64Within(value, offset))),
+    ),
+  ])
+  return secrets.filter((secret) => shown.has(secret)).map(({ name }) => name)
+}
+
+/** How many characters decide where to look closer. */
+const beginning = 12
+
+/** One pass over the text, however many the secrets are. */
+function found(text: string, secrets: readonly Secret[], formsOf: (secret: Secret) => string[]): Set<Secret> {
+  const shown = new Set<Secret>()
+  const byBeginning = new Map<string, { readonly secret: Secret; readonly form: string }[]>()
+  for (const secret of secrets) {
+    for (const form of formsOf(secret)) {
+      if (form.length < beginning) {
+        if (text.includes(form)) shown.add(secret)
+        continue
+      }
+      const first = form.slice(0, beginning)
+      byBeginning.set(first, [...(byBeginning.get(first) ?? []), { secret, form }])
+    }
+  }
+  if (byBeginning.size === 0) return shown
+  for (let at = 0; at + beginning <= text.length; at += 1) {
+    for (const { secret, form } of byBeginning.get(text.slice(at, at + beginning)) ?? []) {
+      if (text.startsWith(form, at)) shown.add(secret)
+    }
+  }
+  return shown
 }
 
 /** The characters of its base64 that do not depend on what comes before and after. */

@@ -21,6 +21,7 @@ import { createIdentifyClient } from '../../src/tokens/clients.ts'
 import { createOpen } from '../../src/tokens/create.ts'
 import { createGuard } from '../../src/tokens/guard.ts'
 import { createIssuer } from '../../src/tokens/issue.ts'
+import type { RequestLimit } from '../../src/tokens/request-limit.ts'
 import { createVerifiedTokens } from '../../src/tokens/verified.ts'
 import { type Reply, type RequestOptions, request } from './request.ts'
 import { clients, issuer, type TokenParts } from './token-server.ts'
@@ -88,6 +89,8 @@ export interface LoginServerOptions
   extends Partial<Pick<LoginOptions, 'publicUrl' | 'routePrefix' | 'returnUrls' | 'linkVerifiedEmail'>> {
   /** Whether it is a PostgreSQL. */
   readonly shared?: boolean
+  /** None unless it is given. */
+  readonly requestLimit?: RequestLimit
 }
 
 /** The login endpoints with all their steps behind the door's error boundary, on a free port. */
@@ -149,7 +152,10 @@ export async function startLoginServer(
         clients,
         failures: { blocked: async () => {}, failed: async () => {} },
       }),
-      requestLimit: { count: (_ctx, next) => next(), settle: (_ctx, next) => next() },
+      requestLimit: given.requestLimit ?? {
+        count: (_ctx, next) => next(),
+        settle: (_ctx, next) => next(),
+      },
       connections: { list: elsewhere, show: elsewhere, refresh: elsewhere, remove: elsewhere },
     }),
   )

@@ -81,7 +81,9 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     configuration[customFetch] = async (url, { method, headers, body }) => {
       const question = { kind, url, method: method as 'POST', headers, body: String(body) }
       const answer = await fetch.demand(question, deadline)
-      const { id_token, ...rest } = complete(answer.body ?? {})
+      // Null is what some write for what they leave out; a reply that is refused for it would be a token that is lost.
+      const members = Object.entries(answer.body ?? {}).filter(([, value]) => value !== null)
+      const { id_token, ...rest } = complete(Object.fromEntries(members))
       if (typeof id_token === 'string') asked.idToken = id_token
       return Response.json(rest)
     }

@@ -1,7 +1,7 @@
 import type { ClientAuth, ServerMetadata } from 'openid-client'
 import type { CodeRequest, Provider, ProviderProfile, ProviderTokens, ProviderTools } from '../provider.ts'
 import { createOAuthClient, type Parameters, type Tokens } from './client.ts'
-import { createVerifyIdToken, type IdTokenClaims, type VerifyIdToken } from './id-token.ts'
+import { createVerifyIdToken, type IdTokenClaims, isOfAnother, type VerifyIdToken } from './id-token.ts'
 import { type RawProfile, toProfile } from './profile.ts'
 import { createProviderErrors, type ProviderErrors } from './provider-errors.ts'
 import {
@@ -216,13 +216,19 @@ export function createDialectProvider(account: Account, tools: ProviderTools): P
       return { tokens, profile }
     },
 
-    async refresh(tokens) {
+    async refresh(tokens, profile) {
       // All of it together: whoever asks for this holds a lock meanwhile.
       const whole = AbortSignal.timeout(timeoutMs)
-      const ask = askingOf(await locate(), () => whole)
+      const located = await locate()
+      const ask = askingOf(located, () => whole)
       if (dialect.renew !== undefined) return dialect.renew.refresh(ask, tokens)
-      if (tokens.refreshToken === undefined) throw errors.refused('refresh', { dead: true }, [])
-      return ask.refresh(tokens.refreshToken)
+      const { refreshToken } = tokens
+      if (refreshToken === undefined) throw errors.refused('refresh', { dead: true }, [])
+      const renewed = await clientOf(located).refresh(metadata(located), refreshToken, whole)
+      if (profile !== undefined && isOpenId(located) && isOfAnother(renewed.idToken, profile.id)) {
+        throw errors.badResponse("has sent another user's tokens")
+      }
+      return renewed.tokens
     },
 
     keepAliveAt(tokens, refreshedAt) {

@@ -59,6 +59,19 @@ export function createVerifyIdToken(options: IdTokenOptions): VerifyIdToken {
   }
 }
 
+/**
+ * Whether the ID token of a refresh is another user's than before (OpenID Connect Core §12.2). Nothing else of it is
+ * used: it comes straight from the provider (§3.1.3.7), and one that cannot be read must not cost the tokens.
+ */
+export function isOfAnother(idToken: string | undefined, userId: string): boolean {
+  if (idToken === undefined) return false
+  try {
+    return decodeJwt(idToken).sub !== userId
+  } catch {
+    return false
+  }
+}
+
 /** Microsoft's tenants are issuers of their own, named by a GUID. */
 function tenantOf(idToken: string): string {
   const { tid } = decodeJwt(idToken)

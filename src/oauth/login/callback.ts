@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import type { RedirectUris } from '../redirect-uris.ts'
+import { againUrl } from './again-url.ts'
 import { withLoginUrl } from './error-page.ts'
 import type { LoginAttempts, LoginReturn } from './login-attempts.ts'
 import type { LoginCodes } from './login-codes.ts'
@@ -68,17 +69,5 @@ function returnUrl({ returnTo, returnState }: LoginReturn, code: string): string
   const url = new URL(returnTo)
   url.searchParams.set('code', code)
   if (returnState !== undefined) url.searchParams.set('state', returnState)
-  return url.href
-}
-
-/** The same login from its beginning. */
-function againUrl(loginUrl: string, { returnTo, returnState, codeChallenge }: LoginReturn): string {
-  const url = new URL(loginUrl)
-  url.searchParams.set('return_to', returnTo)
-  if (returnState !== undefined) url.searchParams.set('state', returnState)
-  if (codeChallenge !== undefined) {
-    url.searchParams.set('code_challenge', codeChallenge)
-    url.searchParams.set('code_challenge_method', 'S256')
-  }
   return url.href
 }

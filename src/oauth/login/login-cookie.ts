@@ -3,6 +3,8 @@ import type { OAuthContext } from '../state.ts'
 
 /** For how long a browser may be away at a provider. */
 export const attemptSeconds = 600
+/** Who comes back at the last moment still has the exchange before him, and a code that is good for a minute. */
+const cookieSeconds = attemptSeconds + 120
 
 /** Binds logins to the browser that began them. */
 export interface LoginCookie {
@@ -20,7 +22,7 @@ export interface LoginCookie {
 export function createLoginCookie(publicUrl: string): LoginCookie {
   const secure = publicUrl.startsWith('https:')
   const name = secure ? '__Host-munjigi-login' : 'munjigi-login'
-  const attributes = `Path=/; Max-Age=${attemptSeconds}; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`
+  const attributes = `Path=/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`
 
   function find({ req }: OAuthContext): string | undefined {
     for (const pair of (req.headers.cookie ?? '').split(';')) {

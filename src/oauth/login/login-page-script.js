@@ -45,8 +45,9 @@ function takeAttempt() {
   return kept === null ? undefined : JSON.parse(kept)
 }
 
-async function complete(query, attempt) {
+async function complete(query, kept) {
   // One begun without this page, by its bare address, has no state: the gateway knows which browser began it.
+  const attempt = query.has('state') ? kept : undefined
   if ((query.get('state') ?? undefined) !== attempt?.state) {
     return complain(
       'This login was not begun in this window, or was begun anew since. Begin again from here.',

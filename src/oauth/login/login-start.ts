@@ -1,4 +1,9 @@
+import { GatewayError } from '../../errors.ts'
+import type { Provider } from '../provider.ts'
 import type { RedirectUris } from '../redirect-uris.ts'
+import type { OAuthContext } from '../state.ts'
+import { againUrl } from './again-url.ts'
+import { withLoginUrl } from './error-page.ts'
 import { type LoginAttempts, type LoginReturn, newSecrets } from './login-attempts.ts'
 import type { LoginCookie } from './login-cookie.ts'
 import { readQuery, refused } from './login-query.ts'
@@ -10,13 +15,15 @@ export interface LoginStartOptions {
   readonly redirectUris: Pick<RedirectUris, 'callback'>
   /** Where a login may return to, compared character by character (RFC 9700 §4.1.3); the first is the default. */
   readonly returnUrls: readonly [string, ...string[]]
+  /** Where a login by the provider begins. */
+  readonly loginUrl: (provider: string) => string
 }
 
 /** `GET /oauth/:provider/login`: sends a browser to the provider. */
 export function createLoginStart(options: LoginStartOptions): LoginStep {
-  const { attempts, cookie, redirectUris, returnUrls } = options
-  return async function loginStart(ctx, provider) {
-    const back = readReturn(ctx.querystring, returnUrls)
+  const { attempts, cookie, redirectUris, returnUrls, loginUrl } = options
+
+  async function begin(ctx: OAuthContext, provider: Provider, back: LoginReturn): Promise<void> {
     const secrets = newSecrets()
     const url = await provider.authorizationUrl({
       ...secrets,
@@ -28,6 +35,17 @@ export function createLoginStart(options: LoginStartOptions): LoginStep {
     ctx.set('Location', url.href)
     ctx.set('Referrer-Policy', 'no-referrer')
     ctx.body = ''
+  }
+
+  return async function loginStart(ctx, provider) {
+    const back = readReturn(ctx.querystring, returnUrls)
+    try {
+      await begin(ctx, provider, back)
+    } catch (error) {
+      throw error instanceof GatewayError
+        ? withLoginUrl(error, againUrl(loginUrl(provider.name), back))
+        : error
+    }
   }
 }
 

@@ -7,6 +7,13 @@ import { createIsPublicHost } from './public-host.ts'
 /** A step that a browser takes: its provider is known, and it asked for the public address. */
 export type LoginStep = (ctx: OAuthContext, provider: Provider) => Promise<void>
 
+export interface LoginSteps {
+  /** Stands before all the others of an endpoint, so that its page shows their errors too. */
+  readonly showErrors: OAuthStep
+  /** One that knows its provider. */
+  readonly of: (step: LoginStep) => OAuthStep
+}
+
 export interface LoginStepsOptions {
   readonly providers: ReadonlyMap<string, Provider>
   readonly publicUrl: string
@@ -19,7 +26,7 @@ export interface LoginStepsOptions {
  * What login and callback have in common: whoever reads HTML sees errors as a page with a link that begins anew;
  * everybody else gets the problem document of the error boundary, with the same link.
  */
-export function createLoginSteps(options: LoginStepsOptions): (step: LoginStep) => OAuthStep {
+export function createLoginSteps(options: LoginStepsOptions): LoginSteps {
   const { providers, publicUrl, routePrefix, loginUrl } = options
   const showError = createErrorPage()
   const isPublicHost = createIsPublicHost(publicUrl)
@@ -43,19 +50,24 @@ export function createLoginSteps(options: LoginStepsOptions): (step: LoginStep) 
     }
   }
 
-  return (step) =>
-    async function login(koaCtx) {
+  return {
+    of: (step) =>
+      function login(koaCtx) {
+        return take(koaCtx as unknown as OAuthContext, step)
+      },
+    async showErrors(koaCtx, next) {
       const ctx = koaCtx as unknown as OAuthContext
       ctx.set('Cache-Control', 'no-store')
       try {
-        await take(ctx, step)
+        await next()
       } catch (error) {
         ctx.vary('Accept')
         // What has no preference is a program.
         if (!(error instanceof GatewayError) || ctx.accepts('json', 'html') !== 'html') throw error
         showError(ctx, error)
       }
-    }
+    },
+  }
 }
 
 function unknownProvider(name: string, loginPageUrl: string): GatewayError {

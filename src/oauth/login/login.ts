@@ -31,6 +31,8 @@ export interface LoginOptions {
 
 /** A login by a provider, step by step: see docs/oauth.md. */
 export interface LoginEndpoints {
+  /** The first step of the next two, which browsers take. */
+  readonly showErrors: OAuthStep
   /** `GET /oauth/:provider/login?return_to=&state=&code_challenge=` */
   readonly login: OAuthStep
   /** `GET /oauth/:provider/callback` */
@@ -46,11 +48,12 @@ export function createLoginEndpoints(options: LoginOptions, act: OAuthStep): Log
   const attempts = createLoginAttempts(options)
   const codes = createLoginCodes(options)
   const cookie = createLoginCookie(publicUrl)
-  const browserStep = createLoginSteps({ ...options, loginUrl })
+  const steps = createLoginSteps({ ...options, loginUrl })
   const returnUrls = [`${publicUrl}${routePrefix}/login`, ...options.returnUrls] as const
   return {
-    login: browserStep(createLoginStart({ attempts, cookie, redirectUris, returnUrls })),
-    callback: browserStep(createCallback({ attempts, codes, cookie, redirectUris, loginUrl })),
+    showErrors: steps.showErrors,
+    login: steps.of(createLoginStart({ attempts, cookie, redirectUris, returnUrls, loginUrl })),
+    callback: steps.of(createCallback({ attempts, codes, cookie, redirectUris, loginUrl })),
     complete: createComplete({ ...options, codes, cookie, act }),
   }
 }

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { ConnectionRow } from '../entities.ts'
 import type { Provider } from '../provider.ts'
+import type { Pending } from './pending.ts'
 import { reauthorizationRequired, type Version, waiting } from './refresh.ts'
 import type { TokenSealer } from './sealed-tokens.ts'
 
@@ -9,6 +10,7 @@ export interface FreshOptions {
   readonly refresh: (version: Version) => Promise<ConnectionRow>
   readonly tokens: TokenSealer
   readonly providers: ReadonlyMap<string, Provider>
+  readonly pending: Pending
   readonly refreshAheadMs: number
   readonly now: () => number
 }
@@ -21,8 +23,12 @@ const isFinal: ReadonlySet<string> = new Set([
   'database_unavailable',
 ])
 
+/** Whoever could do with the stored token does not wait for longer than this for a new one, which comes all the same. */
+const patienceMs = 2000
+
 /** Gives a row whose access token is good for a while yet, or at least still good; see `Vault.fresh`. */
-export function createFresh({ read, refresh, tokens, providers, refreshAheadMs, now }: FreshOptions) {
+export function createFresh(options: FreshOptions) {
+  const { read, refresh, tokens, providers, pending, refreshAheadMs, now } = options
   const leftMs = ({ expiresAt }: ConnectionRow) =>
     expiresAt == null ? Number.POSITIVE_INFINITY : expiresAt.getTime() - now()
 
@@ -48,7 +54,9 @@ export function createFresh({ read, refresh, tokens, providers, refreshAheadMs, 
     if (isGood(row) && (await isInVain(row))) return row
     if (row.retryAt != null && row.retryAt.getTime() > now()) throw waiting(row.retryAt, now())
     try {
-      return await refresh(row)
+      const refreshing = refresh(row)
+      const inTime = isGood(row) && (await pending.within(patienceMs, refreshing, undefined))
+      return inTime || (isGood(row) ? row : await refreshing)
     } catch (error) {
       const isLost = error instanceof GatewayError && isFinal.has(error.code)
       if (isLost || !isGood(row)) throw error

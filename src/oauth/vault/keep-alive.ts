@@ -26,7 +26,7 @@ export function createKeepAlive({ database, providers, refresh, now }: KeepAlive
         $or: [{ retryAt: null }, { retryAt: { $lte: at } }],
         ...(seen !== '' && { id: { $gt: seen } }),
       }
-      const fields = ['id', 'subject', 'updatedAt'] as const
+      const fields = ['id', 'subject', 'provider', 'updatedAt'] as const
       const batch = await database.run((em) =>
         em.find(ConnectionEntity, where, {
           ...{ fields, limit: batchSize, orderBy: { id: 'asc' }, disableIdentityMap: true },

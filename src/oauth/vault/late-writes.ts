@@ -77,7 +77,8 @@ export function createLateWrites(options: LateWritesOptions): LateWrites {
     if (late === undefined) return
     try {
       await write(late)
-      kept.delete(id)
+      // Another may have come in its place meanwhile.
+      if (kept.get(id) === late) kept.delete(id)
     } catch (error) {
       if (!isAway(error) && ++late.refusals > mostRefusals) {
         kept.delete(id)
@@ -122,8 +123,9 @@ export function createLateWrites(options: LateWritesOptions): LateWrites {
   return {
     keep(late) {
       const { id, provider } = late.row
-      if (kept.size >= mostKept) {
-        log.error({ provider, connection: id }, 'a refreshed token is lost: too many wait for the database')
+      if (stopped || kept.size >= mostKept) {
+        const why = stopped ? 'the gateway has stopped' : 'too many wait for the database'
+        log.error({ provider, connection: id }, `a refreshed token is lost: ${why}`)
         return
       }
       log.warn({ provider, connection: id }, 'a refreshed token is kept until the database is back')

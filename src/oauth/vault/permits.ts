@@ -46,3 +46,20 @@ export function createPermits(limit: number, waitMs: number, tooLate: () => Erro
     }
   }
 }
+
+/**
+ * Permits of each provider's own, for half of all where there are several: one that does not answer must not keep
+ * those who ask another waiting.
+ */
+export function createShares(
+  providers: Iterable<string>,
+  limit: number,
+  waitMs: number,
+  tooLate: () => Error,
+): (provider: string) => Permits {
+  const names = [...providers]
+  const share = names.length > 1 ? Math.ceil(limit / 2) : limit
+  const shares = new Map(names.map((name) => [name, createPermits(share, waitMs, tooLate)]))
+  // Whom nobody can ask keeps nobody waiting.
+  return (provider) => shares.get(provider) ?? ((work) => work())
+}

@@ -13,6 +13,7 @@ import { changedAt, postponed, type RowChange } from './vault-rows.ts'
 export interface Version {
   readonly id: string
   readonly subject: string
+  readonly provider: string
   readonly updatedAt: Date
 }
 
@@ -32,6 +33,8 @@ export interface RefreshOptions {
   readonly pending: Pending
   /** How long a provider is waited for. */
   readonly answerMs: number
+  /** Whether the gateway is about to end: then no provider is asked, whose answer nobody could keep. */
+  readonly stopping: () => boolean
   readonly log: Log
   readonly now: () => number
   readonly random: () => number
@@ -41,7 +44,7 @@ export interface RefreshOptions {
 type Outcome = { readonly row: ConnectionRow } | { readonly error: unknown } | 'changed'
 
 export function createRefreshRow(options: RefreshOptions): RefreshRow {
-  const { hold, read, tokens, providers, late, pending, answerMs, log, now, random } = options
+  const { hold, read, tokens, providers, late, pending, answerMs, stopping, log, now, random } = options
 
   /** The first second, doubling, to a minute. */
   const retryAt = (failures: number) =>
@@ -50,7 +53,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
   /** What a provider says in time; what comes later is kept all the same, since the old token may be dead by then. */
   async function ask(provider: Provider, row: ConnectionRow, held: ProviderTokens): Promise<ProviderTokens> {
     let isLate = false
-    const asking = provider.refresh(held).then(async (reply) => {
+    const asking = provider.refresh(held, { id: row.providerUserId }).then(async (reply) => {
       if (isLate) late.keep({ row, change: await renewed(row, held, reply, provider) })
       return reply
     })
@@ -106,6 +109,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
           return { error: waiting(row.retryAt, now()) }
         const opened = await tokens.open(row)
         if (!provider.canRefresh(opened)) return { error: await unrefreshable(held) }
+        if (stopping()) return { error: postponed(1000) }
         let reply: ProviderTokens
         try {
           reply = await ask(provider, row, opened)

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { GatewayError } from '../../errors.ts'
 import type { Log } from '../../observability/log.ts'
 import type { Database } from '../../persistence/database.ts'
 import { ConnectionEntity, type ConnectionRow } from '../entities.ts'
@@ -19,6 +21,9 @@ export interface RemoveOptions {
   readonly log: Log
 }
 
+/** Of a wait for a row that somebody else has: this long with a connection of the pool, and then without one. */
+const waitMs = { held: 20, free: 250 }
+
 /** Erases a connection, and puts its grant among those to be ended, in one transaction; then tries to end it. */
 export function createRemove(options: RemoveOptions): Vault['remove'] {
   const { database, shared, times, tokens, revocations, late, flights, log } = options
@@ -37,19 +42,35 @@ export function createRemove(options: RemoveOptions): Vault['remove'] {
     }
   }
 
+  /** Many may want to remove what a provider that does not answer keeps locked: they must not take the whole pool. */
+  async function patiently<T>(attempt: (slice: LockTimes) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + times.deadlineMs
+    for (;;) {
+      try {
+        return await attempt({ sliceMs: waitMs.held, deadlineMs: 0 })
+      } catch (error) {
+        const isLocked = error instanceof GatewayError && error.code === 'refresh_postponed'
+        if (!isLocked || performance.now() > deadline) throw error
+      }
+      await delay(waitMs.free)
+    }
+  }
+
   return async (id, subject) => {
     if ((await database.run((em) => findConnection(em, id, subject))) === undefined) return undefined
     // Where it is being refreshed, the tokens to come are those to be revoked.
     await flights.ended(id)
     await late.settle(id)
-    const removed = await database.transaction(async (em) => {
-      const which = { id, subject }
-      const row = shared ? await lockRow(em, which, times) : await readRow(em, which)
-      if (row === undefined) return undefined
-      const grant = await grantOf(row)
-      await em.nativeDelete(ConnectionEntity, which)
-      return { grant, revocation: grant && (await revocations.add(em, grant, true)) }
-    })
+    const removed = await patiently((slice) =>
+      database.transaction(async (em) => {
+        const which = { id, subject }
+        const row = shared ? await lockRow(em, which, slice) : await readRow(em, which)
+        if (row === undefined) return undefined
+        const grant = await grantOf(row)
+        await em.nativeDelete(ConnectionEntity, which)
+        return { grant, revocation: grant && (await revocations.add(em, grant, true)) }
+      }),
+    )
     if (removed === undefined) return undefined
     const { grant, revocation } = removed
     if (grant === undefined || revocation === undefined) return 'unsupported'

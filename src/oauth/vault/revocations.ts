@@ -103,7 +103,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
 
   /** Some providers end all that an account has granted: who has connected it again meant to keep it. */
   async function isConnectedAgain({ provider, providerUserId, createdAt }: Due): Promise<boolean> {
-    const where = { provider, providerUserId, createdAt: { $gt: createdAt } }
+    const where = { provider, providerUserId, createdAt: { $gte: createdAt } }
     return (await database.run((em) => em.count(ConnectionEntity, where))) > 0
   }
 

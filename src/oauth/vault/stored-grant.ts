@@ -32,29 +32,36 @@ export async function grantedColumns(
   }
 }
 
-export interface StoreOptions extends Omit<Making, 'provider'> {
+export interface StoreOptions extends Pick<Making, 'tokens'> {
   readonly providers: ReadonlyMap<string, Provider>
   /** Undefined where nobody else can have the row. */
   readonly times: LockTimes | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 /** Writes a grant into a new connection, or into that which the subject has with this account. */
 export async function storeGrant(
   em: SqlEntityManager,
   given: { readonly subject: string; readonly provider: string; readonly grant: Grant },
-  { providers, times, tokens, now }: StoreOptions,
+  { providers, times, tokens, now: clock }: StoreOptions,
 ): Promise<ConnectionRow> {
   const { subject, provider, grant } = given
-  const making = { tokens, provider: providers.get(provider), now }
   const account = { subject, provider, providerUserId: grant.profile.id }
   const read = () => (times === undefined ? readRow(em, account) : lockRow(em, account, times))
+  const found = await read()
+  // Not before: what was removed while this waited was removed earlier than this is stored.
+  const now = clock()
+  const making = { tokens, provider: providers.get(provider), now }
 
   async function renew(row: ConnectionRow): Promise<ConnectionRow> {
-    const refreshToken = grant.tokens.refreshToken
-    const { sealedRefreshToken, ...columns } = await grantedColumns(row, grant.tokens, making)
+    const isKept = grant.tokens.refreshToken === undefined && row.sealedRefreshToken != null
+    const { sealedRefreshToken, keepAliveAt, ...columns } = await grantedColumns(row, grant.tokens, making)
     const change = {
       ...columns,
-      ...(refreshToken !== undefined && { sealedRefreshToken }),
+      // A refresh token that is kept is as old as it was.
+      keepAliveAt: keepAliveAt ?? (isKept ? row.keepAliveAt : null),
+      ...(!isKept && { sealedRefreshToken }),
       profile: grant.profile,
       generation: row.generation + 1,
     }
@@ -62,7 +69,6 @@ export async function storeGrant(
     return { ...row, ...change }
   }
 
-  const found = await read()
   if (found !== undefined) return renew(found)
   const id = randomUUID()
   const empty = { id, scope: '', updatedAt: new Date(0) }

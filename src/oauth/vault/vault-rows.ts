@@ -47,10 +47,10 @@ export async function latestConnection(em: SqlEntityManager, subject: string, pr
   const [row] = await em.find(
     ConnectionEntity,
     { subject, provider },
-    // `active` comes before `needs_reauth`.
+    // `active` comes before `needs_reauth`. Not by the last update: a refresh is one, and no choice of the user's.
     {
       ...{ fields: shown, limit: 1, disableIdentityMap: true },
-      orderBy: { state: 'asc', updatedAt: 'desc' },
+      orderBy: { state: 'asc', createdAt: 'desc', id: 'desc' },
     },
   )
   return row === undefined ? undefined : toConnection(row as ConnectionRow)

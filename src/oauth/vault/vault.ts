@@ -8,7 +8,7 @@ import { createFresh } from './fresh.ts'
 import { createKeepAlive } from './keep-alive.ts'
 import { createLateWrites } from './late-writes.ts'
 import { createPending } from './pending.ts'
-import { createPermits } from './permits.ts'
+import { createPermits, createShares } from './permits.ts'
 import { createRefreshRow, gone, type Version } from './refresh.ts'
 import { createRemove } from './remove.ts'
 import { createRepeated } from './repeat.ts'
@@ -72,7 +72,7 @@ export interface Vault {
   find(id: string, subject: string): Promise<Connection | undefined>
   /** Newest first. */
   list(query: ListQuery): Promise<readonly Connection[]>
-  /** The one that was updated last of those that are active, else of all. */
+  /** The one that was connected last of those that are active, else of all. */
   latest(subject: string, provider: string): Promise<Connection | undefined>
   /**
    * With a token that is good for a while yet: refreshed first where it is about to expire. Where that fails and the
@@ -134,6 +134,8 @@ export function createVault(options: VaultOptions): Vault {
   // Each of them holds a connection of the pool while the provider is asked.
   const most = shared ? Math.max(1, Math.floor(options.poolSize / 2)) : 32
   const permits = createPermits(most, times.deadlineMs, () => postponed(1000))
+  const shareOf = createShares(providers.keys(), most, times.deadlineMs, () => postponed(1000))
+  let stopping = false
   const flights = createFlights<ConnectionRow>()
 
   async function read({ id, subject }: Pick<Connection, 'id' | 'subject'>): Promise<ConnectionRow> {
@@ -145,12 +147,13 @@ export function createVault(options: VaultOptions): Vault {
 
   const refreshRow = createRefreshRow({
     ...{ hold, read, tokens, providers, late, pending, answerMs, log, now, random },
+    stopping: () => stopping,
   })
   const refresh = (version: Version) =>
     flights.join(
       version.id,
       ({ updatedAt }) => updatedAt > version.updatedAt,
-      () => permits(() => refreshRow(version)),
+      () => shareOf(version.provider)(() => permits(() => refreshRow(version))),
     )
 
   const opened = async (row: ConnectionRow): Promise<FreshConnection> => ({
@@ -158,7 +161,7 @@ export function createVault(options: VaultOptions): Vault {
     accessToken: await tokens.openAccess(row),
   })
 
-  const fresh = createFresh({ read, refresh, tokens, providers, refreshAheadMs, now })
+  const fresh = createFresh({ read, refresh, tokens, providers, pending, refreshAheadMs, now })
   const remove = createRemove({ database, shared, times, tokens, revocations, late, flights, log })
   const ready = database.ready
   const background = [
@@ -172,7 +175,7 @@ export function createVault(options: VaultOptions): Vault {
   return {
     async store(em, given) {
       const lockTimes = shared ? times : undefined
-      return opened(await storeGrant(em, given, { tokens, providers, times: lockTimes, now: now() }))
+      return opened(await storeGrant(em, given, { tokens, providers, times: lockTimes, now }))
     },
     find: (id, subject) => database.run((em) => findConnection(em, id, subject)),
     list: (query) => database.run((em) => listConnections(em, query)),
@@ -184,6 +187,7 @@ export function createVault(options: VaultOptions): Vault {
       for (const { start } of background) start()
     },
     async stop() {
+      stopping = true
       const ended = Promise.all([
         ...background.map(({ stop }) => stop()),
         ...[flights.settled(), pending.settled(), revocations.settled()],

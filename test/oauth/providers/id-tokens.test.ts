@@ -1,4 +1,5 @@
 import test from 'ava'
+import { UnsecuredJWT } from 'jose'
 import { startDialects } from '../../support/dialects.ts'
 import { attempt, code, failure, login, provider } from '../../support/provider.ts'
 
@@ -87,4 +88,22 @@ test('Kakao issues an ID token only where openid is asked for, and it is verifie
   t.is((await failure(t, login(dialects, asked), dialects.issued)).code, 'provider_bad_response')
   const url = await provider(dialects.env(), 'kakao').authorizationUrl(attempt())
   t.false(url.searchParams.has('nonce'))
+})
+
+test("a refresh that brings another user's ID token is not taken", async (t) => {
+  const dialects = await startDialects(t)
+  const asked = provider(dialects.env(), 'google')
+  const { tokens, profile } = await login(dialects, asked)
+  const answer = (sub: string) => {
+    const body = {
+      access_token: 'renewed',
+      token_type: 'Bearer',
+      id_token: new UnsecuredJWT({ sub }).encode(),
+    }
+    dialects.misbehave('google.token', { status: 200, body })
+  }
+  answer('somebody-else')
+  t.is((await failure(t, asked.refresh(tokens, profile), dialects.issued)).code, 'provider_bad_response')
+  answer(profile.id)
+  t.is((await asked.refresh(tokens, profile)).accessToken, 'renewed')
 })
