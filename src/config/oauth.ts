@@ -28,6 +28,27 @@ export function readOAuth(
       expected: `providers that are configured${names.length === 0 ? ', and none is' : `: ${names.join(', ')}`}`,
     })
   }
+  const [linked = '', ...more] = values.LINK_VERIFIED_EMAIL ?? []
+  if (more.length === 0 && names.includes(linked)) {
+    faults.push({
+      place: { variable: 'LINK_VERIFIED_EMAIL' },
+      found: `${shown(linked)} alone`,
+      expected: 'at least two: accounts of one provider are never linked with each other',
+    })
+  }
+  const publicUrl = new URL(values.PUBLIC_URL ?? 'https://unknown.invalid')
+  if (
+    production &&
+    providers.length > 0 &&
+    publicUrl.protocol === 'http:' &&
+    !isLoopback(publicUrl.hostname)
+  ) {
+    faults.push({
+      place: { variable: 'PUBLIC_URL' },
+      found: shown(publicUrl.origin),
+      expected: 'https in production where logins begin: their cookies and codes pass through it',
+    })
+  }
   for (const variable of ['OAUTH_REDIRECT_URIS', 'LOGIN_RETURN_URLS'] as const) {
     for (const url of production ? (values[variable] ?? []) : []) {
       const { protocol, hostname } = new URL(url)

@@ -38,8 +38,26 @@ test('e-mail addresses of a provider that is not configured cannot be trusted', 
   t.deepEqual(faultLines(t, { providers: [kind], env: { LINK_VERIFIED_EMAIL: 'example' } }), [
     'LINK_VERIFIED_EMAIL: found "example", expected providers that are configured, and none is',
   ])
+  const env = { EXAMPLE_CLIENT_ID: 'good', LINK_VERIFIED_EMAIL: 'example,example' }
+  t.deepEqual(load(t, { providers: [kind], env }).oauth.linkVerifiedEmail, ['example', 'example'])
+})
+
+test('accounts of one provider are never linked, so naming one alone is a mistake', (t) => {
   const env = { EXAMPLE_CLIENT_ID: 'good', LINK_VERIFIED_EMAIL: 'example' }
-  t.deepEqual(load(t, { providers: [kind], env }).oauth.linkVerifiedEmail, ['example'])
+  t.deepEqual(faultLines(t, { providers: [kind], env }), [
+    'LINK_VERIFIED_EMAIL: found "example" alone, expected at least two: accounts of one provider are never linked with each other',
+  ])
+})
+
+test('logins of a production gateway begin at an https address, or on this very machine', (t) => {
+  const env = { ...production, EXAMPLE_CLIENT_ID: 'good' }
+  t.deepEqual(faultLines(t, { providers: [kind], env: { ...env, PUBLIC_URL: 'http://www.jinmini.com' } }), [
+    'PUBLIC_URL: found "http://www.jinmini.com", expected https in production where logins begin: their cookies and codes pass through it',
+  ])
+  for (const url of ['https://www.jinmini.com', 'http://localhost:8080']) {
+    t.is(load(t, { providers: [kind], env: { ...env, PUBLIC_URL: url } }).publicUrl, url)
+  }
+  t.is(load(t, { env: { ...production, PUBLIC_URL: 'http://intranet' } }).publicUrl, 'http://intranet')
 })
 
 for (const url of [

@@ -231,6 +231,17 @@ eachDatabase(({ name, test, fresh }) => {
     )
   })
 
+  test('nothing is linked where two users have the address at the other provider', async (t) => {
+    const server = await serve(t, ['google', 'kakao'])
+    const profile = { email: `${account().id}@example.com`, emailVerified: true }
+    const subjects = []
+    for (const provider of [server.google, server.google, server.kakao]) {
+      const { json } = await server.complete({ code: await server.login(provider, profile) })
+      subjects.push(json.subject)
+    }
+    t.is(new Set(subjects).size, 3)
+  })
+
   test('two first logins by linked providers at once are one user', async (t) => {
     const server = await serve(t, ['google', 'kakao'])
     const profile = { email: `${account().id}@example.com`, emailVerified: true }

@@ -8,8 +8,9 @@ import type { ProviderProfile } from '../provider.ts'
  * get the same one.
  *
  * @param linkVerifiedEmail LINK_VERIFIED_EMAIL. Where it names this provider, an account that is new here logs in as
- *   the subject that another of those providers vouched for the same address for: the first one there was. An address
- *   that nobody vouches for never links: anybody may write anybody's there. Nor do two accounts of one provider.
+ *   the subject that others of those providers vouched for the same address for, where that is one: of several, who
+ *   has it now cannot be known. An address that nobody vouches for never links: anybody may write anybody's there.
+ *   Nor do two accounts of one provider.
  */
 export async function findSubject(
   em: SqlEntityManager,
@@ -41,12 +42,9 @@ async function linkedSubject(
   if (email === undefined || others.length === linkVerifiedEmail.length) return undefined
   // Until the transaction ends: somebody's first two logins, by two providers at once, are one subject's too.
   await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`munjigi.identities:${email}`])
-  const first = await em.findOne(
-    IdentityEntity,
-    { verifiedEmail: email, provider: { $in: others } },
-    { orderBy: { createdAt: 'asc', provider: 'asc', providerUserId: 'asc' } },
-  )
-  return first?.subject
+  const known = await em.find(IdentityEntity, { verifiedEmail: email, provider: { $in: others } })
+  const [subject, ...more] = new Set(known.map((identity) => identity.subject))
+  return more.length === 0 ? subject : undefined
 }
 
 /**
