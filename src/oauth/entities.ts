@@ -37,6 +37,22 @@ export const ConnectionEntity = defineEntity({
   uniques: [{ name: 'connections_one_of_an_account', properties: ['subject', 'provider', 'providerUserId'] }],
 })
 
+/**
+ * A provider that was asked for new tokens of a connection, and has not answered as far as the database knows. No
+ * foreign key: the connection's row is locked by then.
+ */
+const RefreshQuestionEntity = defineEntity({
+  name: 'RefreshQuestion',
+  tableName: 'refresh_questions',
+  properties: {
+    connectionId: p.uuid().primary(),
+    /** The process that asks. */
+    asker: p.uuid(),
+    /** Tells this question from others of the same process. */
+    question: p.uuid(),
+  },
+})
+
 /** Which of our subjects logs in with which account elsewhere. */
 export const IdentityEntity = defineEntity({
   name: 'Identity',
@@ -108,6 +124,7 @@ export const ProviderRevocationEntity = defineEntity({
 
 export const oauthEntities = [
   ConnectionEntity,
+  RefreshQuestionEntity,
   IdentityEntity,
   LoginAttemptEntity,
   LoginCodeEntity,

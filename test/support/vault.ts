@@ -27,8 +27,8 @@ export function shareDatabase(tested: TestedDatabase): () => Promise<SharedDatab
   })
   async function start() {
     const given = await tested.fresh(context)
-    // All tests of a file at once, on a machine that may be slow.
-    const patient = { poolSize: 10, statementTimeoutMs: 30_000, connectTimeoutMs: 30_000 }
+    // All tests of a file at once, each with a vault of its own, on a machine that may be slow.
+    const patient = { poolSize: 40, statementTimeoutMs: 30_000, connectTimeoutMs: 30_000 }
     const config = given.kind === 'postgres' ? { ...given, ...patient } : given
     return { config, database: await startDatabase(context, config) }
   }

@@ -3,6 +3,7 @@ import type { Log } from '../../observability/log.ts'
 import type { Database } from '../../persistence/database.ts'
 import { retryDelayMs } from '../../persistence/faults.ts'
 import { ConnectionEntity, type ConnectionRow } from '../entities.ts'
+import type { Questions } from './questions.ts'
 import type { EndedGrant, Revocations } from './revocations.ts'
 import type { TokenSealer } from './sealed-tokens.ts'
 import { changedAt, changeRow, type LockTimes, lockRow, type RowChange, readRow } from './vault-rows.ts'
@@ -34,6 +35,7 @@ export interface LateWritesOptions {
   readonly shared: boolean
   readonly tokens: TokenSealer
   readonly revocations: Pick<Revocations, 'add'>
+  readonly questions: Pick<Questions, 'end'>
   /** For a row that another replica holds. */
   readonly times: LockTimes
   readonly log: Log
@@ -46,7 +48,7 @@ const mostKept = 10_000
 const mostRefusals = 20
 
 export function createLateWrites(options: LateWritesOptions): LateWrites {
-  const { database, shared, tokens, revocations, times, log, now } = options
+  const { database, shared, tokens, revocations, questions, times, log, now } = options
   const kept = new Map<string, LateWrite & { refusals: number }>()
   const writing = new Map<string, Promise<void>>()
   let timer: NodeJS.Timeout | undefined
@@ -57,6 +59,7 @@ export function createLateWrites(options: LateWritesOptions): LateWrites {
     return database.transaction(async (em) => {
       const which = { id: row.id }
       const found = shared ? await lockRow(em, which, times) : await readRow(em, which)
+      if (shared) await questions.end(em, row.id)
       if (found === undefined) {
         const { subject, provider, providerUserId } = row
         const again = await em.count(ConnectionEntity, { subject, provider, providerUserId })

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { GatewayError } from '../../errors.ts'
 import type { Log } from '../../observability/log.ts'
 import type { ConnectionRow } from '../entities.ts'
@@ -41,7 +42,10 @@ export interface RefreshOptions {
 }
 
 /** What came of holding the row. Errors are among it: a transaction that throws would forget what is to be kept. */
-type Outcome = { readonly row: ConnectionRow } | { readonly error: unknown } | 'changed'
+type Outcome = { readonly row: ConnectionRow } | { readonly error: unknown } | 'changed' | 'asked by another'
+
+/** How often it is looked whether another's answer has come. */
+const againMs = 200
 
 export function createRefreshRow(options: RefreshOptions): RefreshRow {
   const { hold, read, tokens, providers, late, pending, answerMs, stopping, log, now, random } = options
@@ -110,6 +114,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
         const opened = await tokens.open(row)
         if (!provider.canRefresh(opened)) return { error: await unrefreshable(held) }
         if (stopping()) return { error: postponed(1000) }
+        if (!(await held.begin())) return 'asked by another'
         let reply: ProviderTokens
         try {
           reply = await ask(provider, row, opened)
@@ -122,6 +127,10 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
     } catch (error) {
       if (granted !== undefined) late.keep(granted)
       throw error
+    }
+    if (outcome === 'asked by another') {
+      await delay(againMs)
+      return refreshRow(version)
     }
     if (outcome === 'changed') {
       // The user has logged in again, or has removed it: then what was granted just now is to be ended.

@@ -4,6 +4,7 @@ import type { Log } from '../../observability/log.ts'
 import type { Database } from '../../persistence/database.ts'
 import { ConnectionEntity, type ConnectionRow } from '../entities.ts'
 import type { LateWrites } from './late-writes.ts'
+import type { Questions } from './questions.ts'
 import type { EndedGrant, Revocations } from './revocations.ts'
 import type { TokenSealer } from './sealed-tokens.ts'
 import type { Flights } from './single-flight.ts'
@@ -16,6 +17,7 @@ export interface RemoveOptions {
   readonly times: LockTimes
   readonly tokens: TokenSealer
   readonly revocations: Pick<Revocations, 'add' | 'tryNow'>
+  readonly questions: Pick<Questions, 'end'>
   readonly late: Pick<LateWrites, 'settle'>
   readonly flights: Pick<Flights<ConnectionRow>, 'ended'>
   readonly log: Log
@@ -26,7 +28,7 @@ const waitMs = { held: 20, free: 250 }
 
 /** Erases a connection, and puts its grant among those to be ended, in one transaction; then tries to end it. */
 export function createRemove(options: RemoveOptions): Vault['remove'] {
-  const { database, shared, times, tokens, revocations, late, flights, log } = options
+  const { database, shared, times, tokens, revocations, questions, late, flights, log } = options
 
   /** Undefined where they cannot be read: it must be possible to erase them all the same. */
   async function grantOf(row: ConnectionRow): Promise<EndedGrant | undefined> {
@@ -68,6 +70,7 @@ export function createRemove(options: RemoveOptions): Vault['remove'] {
         if (row === undefined) return undefined
         const grant = await grantOf(row)
         await em.nativeDelete(ConnectionEntity, which)
+        await questions.end(em, id)
         return { grant, revocation: grant && (await revocations.add(em, grant, true)) }
       }),
     )

@@ -1,5 +1,6 @@
 import type { Database } from '../../persistence/database.ts'
 import type { ConnectionRow } from '../entities.ts'
+import type { Questions } from './questions.ts'
 import { changeRow, type LockTimes, lockRow, type RowChange, readRow } from './vault-rows.ts'
 
 /** A connection's row while something is done about it. */
@@ -7,6 +8,8 @@ export interface HeldRow {
   readonly row: ConnectionRow
   /** Gives `false`, and changes nothing, where its tokens were replaced or it was removed meanwhile. */
   change(change: RowChange): Promise<boolean>
+  /** Before the provider is asked: gives `false` where another process may have its answer already. */
+  begin(): Promise<boolean>
 }
 
 /** Does `work` with a row; undefined where there is none. What `work` changes stays changed unless it throws. */
@@ -22,13 +25,22 @@ export type HoldRow = <T>(
 export function createRowLock(
   database: Pick<Database, 'transaction'>,
   times: LockTimes & { readonly idleMs: number },
+  questions: Questions,
 ): HoldRow {
   return ({ id, subject }, work) =>
     database.transaction(async (em) => {
       const idle = String(times.idleMs)
       await em.execute(`select set_config('idle_in_transaction_session_timeout', ?, true)`, [idle])
       const row = await lockRow(em, { id, subject }, times)
-      return work(row && { row, change: (change) => changeRow(em, row, change) })
+      if (row === undefined) return work(undefined)
+      return work({
+        row,
+        async change(change) {
+          await questions.end(em, id)
+          return changeRow(em, row, change)
+        },
+        begin: () => questions.begin(id),
+      })
     })
 }
 
@@ -39,6 +51,8 @@ export function createRowLock(
 export function createRowGuard(database: Pick<Database, 'run'>): HoldRow {
   return async ({ id, subject }, work) => {
     const row = await database.run((em) => readRow(em, { id, subject }))
-    return work(row && { row, change: (change) => database.run((em) => changeRow(em, row, change)) })
+    if (row === undefined) return work(undefined)
+    const change: HeldRow['change'] = (to) => database.run((em) => changeRow(em, row, to))
+    return work({ row, change, begin: async () => true })
   }
 }

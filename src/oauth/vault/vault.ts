@@ -9,6 +9,7 @@ import { createKeepAlive } from './keep-alive.ts'
 import { createLateWrites } from './late-writes.ts'
 import { createPending } from './pending.ts'
 import { createPermits, createShares } from './permits.ts'
+import { createQuestions } from './questions.ts'
 import { createRefreshRow, gone, type Version } from './refresh.ts'
 import { createRemove } from './remove.ts'
 import { createRepeated } from './repeat.ts'
@@ -127,9 +128,10 @@ export function createVault(options: VaultOptions): Vault {
   const revocations = createRevocations({
     ...{ database, sealer, tokens, providers, answerMs, log, now, random },
   })
-  const late = createLateWrites({ database, shared, tokens, revocations, times, log, now })
+  const questions = createQuestions({ database })
+  const late = createLateWrites({ database, shared, tokens, revocations, questions, times, log, now })
   const hold = shared
-    ? createRowLock(database, { ...times, idleMs: answerMs + slackMs })
+    ? createRowLock(database, { ...times, idleMs: answerMs + slackMs }, questions)
     : createRowGuard(database)
   // Each of them holds a connection of the pool while the provider is asked.
   const most = shared ? Math.max(1, Math.floor(options.poolSize / 2)) : 32
@@ -162,7 +164,9 @@ export function createVault(options: VaultOptions): Vault {
   })
 
   const fresh = createFresh({ read, refresh, tokens, providers, pending, refreshAheadMs, now })
-  const remove = createRemove({ database, shared, times, tokens, revocations, late, flights, log })
+  const remove = createRemove({
+    ...{ database, shared, times, tokens, revocations, questions, late, flights, log },
+  })
   const ready = database.ready
   const background = [
     createRepeated({

@@ -24,6 +24,10 @@ export class OAuth20261123 extends Migration {
       keep_alive_at timestamptz null,
       constraint connections_one_of_an_account unique (subject, provider, provider_user_id))`)
     this.addSql('create index connections_keep_alive_at_index on munjigi.connections (keep_alive_at)')
+    this.addSql(`create table munjigi.refresh_questions (
+      connection_id uuid not null primary key,
+      asker uuid not null,
+      question uuid not null)`)
     this.addSql(`create table munjigi.identities (
       provider varchar(64) not null,
       provider_user_id varchar(255) not null,
@@ -66,7 +70,8 @@ export class OAuth20261123 extends Migration {
   }
 
   override down(): void {
-    const tables = ['provider_revocations', 'login_codes', 'login_attempts', 'identities', 'connections']
-    for (const table of tables) this.addSql(`drop table munjigi.${table}`)
+    const tables = ['provider_revocations', 'login_codes', 'login_attempts', 'identities']
+    for (const table of [...tables, 'refresh_questions', 'connections'])
+      this.addSql(`drop table munjigi.${table}`)
   }
 }
