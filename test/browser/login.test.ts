@@ -10,6 +10,7 @@ import { freshEmbedded } from '../support/database.ts'
 import { cookieClient, logInAtDemoProvider } from '../support/demo-login.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProcess } from '../support/processes.ts'
+import { execute, tryOut } from '../support/swagger-ui.ts'
 import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
@@ -57,7 +58,7 @@ for (const [screen, viewport] of [
 
     await page.getByRole('link', { name: 'Open the API docs' }).click()
     await authorize(page, tokens.accessToken)
-    const reply = await execute(await tryOut(page, 'get', '/oauth'))
+    const reply = await execute(await tryOut(page, '/oauth', 'get'))
     t.is(reply.status, '200')
     const { connections } = reply.body as { connections: unknown[] }
     t.is(connections.length, 1)
@@ -259,21 +260,4 @@ async function authorize(page: Page, token: string): Promise<void> {
   await form.getByRole('textbox').fill(token)
   await form.getByRole('button', { name: 'Apply credentials' }).click()
   await form.getByRole('button', { name: 'Close' }).click()
-}
-
-async function tryOut(page: Page, method: string, path: string) {
-  const operation = page.locator(`.opblock-${method}`, { has: page.locator(`[data-path="${path}"]`) })
-  await operation.locator('.opblock-summary-control').click()
-  await operation.getByRole('button', { name: 'Try it out' }).click()
-  return operation
-}
-
-async function execute(operation: ReturnType<Page['locator']>) {
-  await operation.getByRole('button', { name: 'Execute' }).click()
-  const reply = operation.locator('.live-responses-table tbody tr').first()
-  const [status, body] = await Promise.all([
-    reply.locator('.response-col_status').innerText(),
-    reply.locator('.microlight').first().innerText(),
-  ])
-  return { status: status.trim(), body: JSON.parse(body) as unknown }
 }

@@ -1,12 +1,12 @@
 import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import type { Page } from 'playwright-core'
 import { startAuthService } from '../../services/auth/server.ts'
 import { createLog } from '../../src/observability/log.ts'
 import { openEmbedded } from '../../src/persistence/embedded.ts'
 import { useBrowser } from '../support/browser.ts'
 import { freshEmbedded } from '../support/database.ts'
 import { startGateway } from '../support/gateway.ts'
+import { execute, tryOut } from '../support/swagger-ui.ts'
 import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
@@ -71,23 +71,4 @@ async function startBoth(t: ExecutionContext) {
     'the document of the auth service is merged',
   )
   return { url, printed }
-}
-
-/** Opens an operation and makes it ready to be executed. */
-async function tryOut(page: Page, path: string) {
-  const operation = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) })
-  await operation.locator('.opblock-summary-control').click()
-  await operation.getByRole('button', { name: 'Try it out' }).click()
-  return operation
-}
-
-/** Executes an operation: the reply as the page shows it. */
-async function execute(operation: ReturnType<Page['locator']>) {
-  await operation.getByRole('button', { name: 'Execute' }).click()
-  const reply = operation.locator('.live-responses-table tbody tr').first()
-  const [status, body] = await Promise.all([
-    reply.locator('.response-col_status').innerText(),
-    reply.locator('.microlight').first().innerText(),
-  ])
-  return { status: status.trim(), body: JSON.parse(body) as unknown }
 }

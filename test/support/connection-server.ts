@@ -1,7 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { createBegin } from '../../src/door/begin.ts'
@@ -12,6 +9,7 @@ import { createConnectionEndpoints } from '../../src/oauth/connections.ts'
 import { createOAuthRoutes } from '../../src/oauth/routes.ts'
 import type { OAuthStep } from '../../src/oauth/state.ts'
 import type { Connection, FreshConnection, Vault } from '../../src/oauth/vault/vault.ts'
+import { serve } from './serve.ts'
 
 /** A connection of the vault's, as far as a test cares. */
 export function connectionOf(given: Partial<Connection> = {}): Connection {
@@ -70,16 +68,7 @@ export async function startConnectionServer(
   app.use(createBegin({ identify: createIdentifyCaller([]) }))
   app.use(createErrorBoundary({ log, draining: () => false }))
   app.use(middleware)
-  const server = createServer(app.callback())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${routePrefix}/oauth`
+  const url = `${await serve(t, app.callback())}${routePrefix}/oauth`
   return async (path: string, init: RequestInit = {}) => {
     const reply = await fetch(url + path, init)
     return { status: reply.status, headers: reply.headers, json: JSON.parse(await reply.text()) }

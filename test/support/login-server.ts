@@ -1,7 +1,4 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 import { checkPath, createBegin } from '../../src/door/begin.ts'
@@ -24,6 +21,7 @@ import { createIssuer } from '../../src/tokens/issue.ts'
 import type { RequestLimit } from '../../src/tokens/request-limit.ts'
 import { createVerifiedTokens } from '../../src/tokens/verified.ts'
 import { type Reply, type RequestOptions, request } from './request.ts'
+import { serve } from './serve.ts'
 import { clients, issuer, type TokenParts } from './token-server.ts'
 
 /** A provider that grants what a test tells it to, and counts how often it was asked. */
@@ -159,16 +157,7 @@ export async function startLoginServer(
       connections: { list: elsewhere, show: elsewhere, refresh: elsewhere, remove: elsewhere },
     }),
   )
-  const server = createServer(app.callback())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = await serve(t, app.callback())
   const { host } = new URL(publicUrl)
 
   const ask: LoginServer['ask'] = (path, { headers = {}, ...options } = {}) =>

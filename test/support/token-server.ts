@@ -1,7 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 import type { TokensConfig } from '../../src/config/config.ts'
@@ -21,6 +18,7 @@ import { createKeyRing, type KeyRing } from '../../src/tokens/keys.ts'
 import { createTokenRoutes, type TokenRoutesOptions } from '../../src/tokens/routes.ts'
 import { createVerifier, type Verifier } from '../../src/tokens/verify.ts'
 import { type EmbeddedConfig, type PostgresConfig, startDatabase } from './database.ts'
+import { serve } from './serve.ts'
 import { until } from './until.ts'
 
 /** What the endpoints stand on: a database with keys and denials, as one gateway process has them. */
@@ -171,16 +169,7 @@ export async function startTokenServer(
   app.use(createBegin({ identify: createIdentifyCaller([]) }))
   app.use(createErrorBoundary({ log, draining: () => false }))
   app.use(tokens.middleware)
-  const server = createServer(app.callback())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = await serve(t, app.callback())
 
   async function send(path: string, type: string, body: string, headers: Readonly<Record<string, string>>) {
     const reply = await fetch(url + path, {
