@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Database } from '../persistence/database.ts'
 import { checkBody } from './body.ts'
 import { requireClient } from './clients.ts'
@@ -14,16 +15,20 @@ export interface OpenSessionOptions {
   readonly lifetimes: SessionLifetimes
 }
 
-/** Begins a session; gives its first tokens. */
-export type Open = (terms: Omit<SessionTerms, 'id'>) => Promise<TokenReply>
+/**
+ * Begins a session; gives its first tokens.
+ * @param em of a transaction that it is to be part of: what is given is worth something once that commits
+ */
+export type Open = (terms: Omit<SessionTerms, 'id'>, em?: SqlEntityManager) => Promise<TokenReply>
 
 export function createOpen({ database, issuer, lifetimes }: OpenSessionOptions): Open {
-  return async function open(terms) {
+  return async function open(terms, em) {
     const session = { ...terms, id: randomUUID() }
     const issued = await issuer.issue({ ...session, sessionId: session.id })
     const refreshToken = randomToken()
     // One statement writes both.
-    await database.run((em) => openSession(em, session, refreshToken, lifetimes))
+    const write = (to: SqlEntityManager) => openSession(to, session, refreshToken, lifetimes)
+    await (em === undefined ? database.run(write) : write(em))
     return tokenReply(issued, refreshToken, session.scope)
   }
 }

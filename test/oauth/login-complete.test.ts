@@ -132,6 +132,20 @@ eachDatabase(({ name, test, fresh }) => {
     t.is((await server.complete({ code })).status, 200)
   })
 
+  test('where the session cannot be begun the code is still good', async (t) => {
+    const server = await serve(t)
+    const profile = account()
+    const { subject } = (await server.complete({ code: await server.login(server.google, profile) })).json
+    const code = await server.login(server.google, profile)
+    const alter = (change: string) =>
+      server.database.run((em) => em.execute(`alter table munjigi.sessions ${change}`))
+    await alter(`add constraint nobody_else check (subject <> '${subject}') not valid`)
+    const failed = await server.complete({ code })
+    await alter('drop constraint nobody_else')
+    t.is(failed.status, 500)
+    t.is((await server.complete({ code })).json.subject, subject)
+  })
+
   test('a user’s own token adds an account to that user: no session, no way to log in', async (t) => {
     const server = await serve(t)
     const user = (await server.complete({ code: await server.login(server.google, account()) })).json

@@ -1,4 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto'
+import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Next } from 'koa'
 import { GatewayError } from '../../errors.ts'
 import type { Database } from '../../persistence/database.ts'
@@ -27,20 +28,22 @@ export interface CompleteOptions {
 export function createComplete(options: CompleteOptions): OAuthStep {
   const { database, codes, cookie, vault, open, loginScope, linkVerifiedEmail, act } = options
 
-  /** Code, identity and connection in one transaction: where it fails, the code is still good. */
-  async function redeem(
+  /** Code, identity, connection and session in one transaction: where it fails, the code is still good. */
+  async function redeem<T>(
     code: string,
     isGood: (login: PendingLogin) => boolean,
-    subjectOf: (em: Parameters<LoginCodes['take']>[0], login: PendingLogin) => Promise<string>,
-  ): Promise<FreshConnection> {
-    const connection = await database.transaction(async (em) => {
+    subjectOf: (em: SqlEntityManager, login: PendingLogin) => Promise<string>,
+    make: (em: SqlEntityManager, connection: FreshConnection) => Promise<T>,
+  ): Promise<T> {
+    const made = await database.transaction(async (em) => {
       const login = await codes.take(em, code)
       // Not thrown: a code that was tried wrongly stays deleted.
       if (login === undefined || !isGood(login)) return undefined
       const { provider, grant } = login
-      return vault.store(em, { subject: await subjectOf(em, login), provider, grant })
+      const subject = await subjectOf(em, login)
+      return { made: await make(em, await vault.store(em, { subject, provider, grant })) }
     })
-    if (connection !== undefined) return connection
+    if (made !== undefined) return made.made
     throw new GatewayError('invalid_grant', {
       detail:
         'The code is not known, has expired or was used, or was not brought by whoever began the login: ' +
@@ -58,20 +61,31 @@ export function createComplete(options: CompleteOptions): OAuthStep {
       const subject = await userOf(ctx as unknown as OAuthContext, act)
       // Else whoever sends a user's browser here with a code of his own would connect his account to that user.
       const isBound = (login: PendingLogin) => isGood(login) && (sameBrowser || verifier !== undefined)
-      const { id, provider } = await redeem(code, isBound, async () => subject)
+      ctx.body = await redeem(
+        code,
+        isBound,
+        async () => subject,
+        async (_em, { id, provider }): Promise<ConnectReply> => ({ id, provider, subject }),
+      )
       ctx.status = 201
-      ctx.body = { id, provider, subject } satisfies ConnectReply
       return
     }
-    const { id, subject, provider, profile } = await redeem(code, isGood, (em, login) =>
-      findSubject(em, login.provider, login.grant.profile, linkVerifiedEmail),
+    ctx.body = await redeem(
+      code,
+      isGood,
+      (em, login) => findSubject(em, login.provider, login.grant.profile, linkVerifiedEmail),
+      begin,
     )
-    const tokens = await open({ subject, clientId: 'munjigi', scope: loginScope, audience: [], claims: {} })
-    ctx.body = {
-      ...tokens,
+  }
+
+  async function begin(em: SqlEntityManager, connection: FreshConnection): Promise<LoginReply> {
+    const { id, subject, provider, profile } = connection
+    const terms = { subject, clientId: 'munjigi', scope: loginScope, audience: [], claims: {} }
+    return {
+      ...(await open(terms, em)),
       ...{ subject, provider, connection_id: id },
       ...(profile.name !== undefined && { name: profile.name }),
-    } satisfies LoginReply
+    }
   }
 }
 
