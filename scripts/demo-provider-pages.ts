@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Context } from 'koa'
-import { type Html, html, trusted } from '../src/door/html.ts'
-import { favicon } from '../src/door/welcome-page.ts'
+import { type Html, html } from '../src/door/html.ts'
+import { favicon, pageHead } from '../src/door/page.ts'
 
 /** The longest name that makes a subject of at most 255 characters, however it is written. */
 export const longestName = 24
@@ -50,14 +50,7 @@ export function createDemoPages(): DemoPages {
     ctx.type = 'html'
     ctx.body = html`<!doctype html>
 <html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>${title} · demo provider</title>
-  <link rel="icon" href="${favicon.href}">
-  <style>${trusted(style)}</style>
-</head>
+${pageHead(`${title} · demo provider`, style)}
 <body>
   <main>
     <p class="name">demo provider</p>

@@ -1,5 +1,6 @@
 import type { Route } from '../discovery/table.ts'
-import { type Html, html, trusted } from './html.ts'
+import { type Html, html } from './html.ts'
+import { pageHead } from './page.ts'
 
 export interface WelcomePage {
   readonly routePrefix: string
@@ -10,15 +11,6 @@ export interface WelcomePage {
   readonly login: boolean
   readonly style: string
 }
-
-/** A door, inside the page: browsers would otherwise ask for /favicon.ico. */
-export const favicon = {
-  source: 'data:',
-  href: `data:image/svg+xml,${encodeURIComponent(
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f766e"/>' +
-      '<path d="M9 26V14a7 7 0 0 1 14 0v12z" fill="#fff"/><circle cx="19.5" cy="19" r="1.6" fill="#0f766e"/></svg>',
-  )}`,
-} as const
 
 /** The page of `GET /`: where to look next, and what the address book knows now. No script, nothing loaded. */
 export function renderWelcome({
@@ -32,14 +24,7 @@ export function renderWelcome({
   const services = [...Map.groupBy(routes, (route) => route.service)].sort(([a], [b]) => (a < b ? -1 : 1))
   const page = html`<!doctype html>
 <html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>munjigi</title>
-  <link rel="icon" href="${favicon.href}">
-  <style>${trusted(style)}</style>
-</head>
+${pageHead('munjigi', style)}
 <body>
   <main>
     <header>

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import type { Middleware } from 'koa'
 import type { Table } from '../discovery/table.ts'
 import type { Welcome } from '../openapi/endpoints.ts'
+import { favicon } from './page.ts'
 import { securePage } from './page-security.ts'
-import { favicon, renderWelcome } from './welcome-page.ts'
+import { renderWelcome } from './welcome-page.ts'
 
 export interface WelcomeOptions {
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */

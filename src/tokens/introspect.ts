@@ -7,7 +7,7 @@ import type { Denials } from './denials.ts'
 import type { Dummies } from './dummies.ts'
 import type { Identity } from './identity.ts'
 import { type Introspection, introspectSchema } from './schemas.ts'
-import { isRefreshTokenShaped } from './secrets.ts'
+import { isRandomTokenShaped } from './secrets.ts'
 import { findRefreshToken } from './sessions.ts'
 import type { TokenContext, TokenStep } from './state.ts'
 import type { Verifier } from './verify.ts'
@@ -79,7 +79,7 @@ export function createIntrospect({ database, inspect, denials, dummies }: Intros
   return async function introspect(ctx) {
     const { token } = checkBody(introspectSchema, ctx.state.body)
     const dummy = dummies?.find(token)
-    const isRefreshToken = dummy === undefined && isRefreshTokenShaped(token)
+    const isRefreshToken = dummy === undefined && isRandomTokenShaped(token)
     if (isRefreshToken || !bears(ctx, token)) requireClient(ctx.state.client)
     if (dummy !== undefined) ctx.body = introspectionOf(dummy)
     else ctx.body = await (isRefreshToken ? introspectRefreshToken(token) : introspectAccessToken(token))

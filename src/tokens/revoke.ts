@@ -6,7 +6,7 @@ import type { Denial, Denials } from './denials.ts'
 import type { Dummies } from './dummies.ts'
 import type { Inspect } from './introspect.ts'
 import { revokeSchema } from './schemas.ts'
-import { isRefreshTokenShaped } from './secrets.ts'
+import { isRandomTokenShaped } from './secrets.ts'
 import { endSessions, findRefreshToken } from './sessions.ts'
 import type { TokenStep } from './state.ts'
 
@@ -36,7 +36,7 @@ export function createRevoke({ database, inspect, denials, dummies }: RevokeOpti
 
   async function revokeToken(token: string): Promise<void> {
     if (dummies?.remove(token)) return
-    if (isRefreshTokenShaped(token)) {
+    if (isRandomTokenShaped(token)) {
       await deny(async (em) => {
         const found = await findRefreshToken(em, token)
         return found === undefined ? [] : endSessions(em, { id: found.sessionId })

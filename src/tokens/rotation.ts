@@ -1,5 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql'
-import { type DeriveSuccessor, hashOf, isRefreshTokenShaped, randomToken } from './secrets.ts'
+import { type DeriveSuccessor, hashOf, isRandomTokenShaped, randomToken } from './secrets.ts'
 import { findRefreshToken, type SessionTerms } from './sessions.ts'
 
 export interface RotationOptions {
@@ -54,7 +54,7 @@ export function createRotation({ refreshTokenLifetime, graceMs, derivations }: R
   }
 
   return async function rotate(em, refreshToken, clientId) {
-    if (!isRefreshTokenShaped(refreshToken)) return { outcome: 'refused' }
+    if (!isRandomTokenShaped(refreshToken)) return { outcome: 'refused' }
     const successor = newest === undefined ? randomToken() : newest(refreshToken)
     const [row] = await em.execute<SessionRow[]>(useAndSucceed, [
       ...[usedTokenSeconds, hashOf(refreshToken), clientId ?? null, clientId ?? null],

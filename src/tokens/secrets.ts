@@ -1,10 +1,10 @@
 import { createHmac, hash, hkdfSync, randomBytes } from 'node:crypto'
 
-/** A refresh token: 256 random bits, opaque to everybody. */
+/** 256 random bits, opaque to everybody: a refresh token, a login's state or code. */
 export const randomToken = () => randomBytes(32).toString('base64url')
 
-/** What may be a refresh token of ours; anything else need not be looked for. */
-export const isRefreshTokenShaped = (token: string) => /^[A-Za-z0-9_-]{43}$/.test(token)
+/** What may be one; anything else need not be looked for. */
+export const isRandomTokenShaped = (token: string) => /^[A-Za-z0-9_-]{43}$/.test(token)
 
 /** What is stored of a refresh token, and found by it: of 256 random bits a plain hash tells nothing. */
 export const hashOf = (token: string) => hash('sha256', token, 'base64url')

@@ -5,7 +5,7 @@ import type { VaultOptions } from '../../src/oauth/vault/vault.ts'
 import { eachDatabase, type PostgresConfig, startDatabase } from '../support/database.ts'
 import { type Behaviour, createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
-import { shareDatabase, startVault } from '../support/vault.ts'
+import { codeOf, shareDatabase, startVault } from '../support/vault.ts'
 
 eachDatabase((tested) => {
   const shared = shareDatabase(tested)
@@ -35,9 +35,6 @@ eachDatabase((tested) => {
     }
     return { ...under, provider, grant, connection, row }
   }
-
-  const codeOf = (error: unknown) => (error instanceof GatewayError ? error.code : String(error))
-  const code = (work: Promise<unknown>) => work.then(() => 'none', codeOf)
 
   tested.test('a token that is good for a while is served as it is', async (t) => {
     const { vault, provider, connection, grant } = await connected(t, { expiresIn: 3600 })
@@ -128,10 +125,10 @@ eachDatabase((tested) => {
     const { vault, provider, connection, row } = await connected(t, {
       behaviour: { status: 400, error: 'invalid_grant' },
     })
-    t.is(await code(vault.fresh(connection)), 'reauthorization_required')
+    t.is(await codeOf(vault.fresh(connection)), 'reauthorization_required')
     t.is((await row()).state, 'needs_reauth')
-    t.is(await code(vault.fresh(connection)), 'reauthorization_required')
-    t.is(await code(vault.refresh(connection)), 'reauthorization_required')
+    t.is(await codeOf(vault.fresh(connection)), 'reauthorization_required')
+    t.is(await codeOf(vault.refresh(connection)), 'reauthorization_required')
     t.is(provider.refreshes(), 1)
     t.is((await vault.find(connection.id, connection.subject))?.state, 'needs_reauth')
   })
@@ -140,7 +137,7 @@ eachDatabase((tested) => {
     const { vault, connect, provider, connection, row } = await connected(t, {
       behaviour: { status: 400, error: 'invalid_grant' },
     })
-    await code(vault.fresh(connection))
+    await codeOf(vault.fresh(connection))
     const again = await connect(provider.grant('42'), connection.subject)
     t.is(again.id, connection.id)
     t.is((await row()).state, 'active')
@@ -153,15 +150,15 @@ eachDatabase((tested) => {
       behaviour: { status: 503 },
       vault: { now: () => Date.now() + ahead, random: () => 1 },
     })
-    t.is(await code(vault.fresh(connection)), 'provider_bad_response')
+    t.is(await codeOf(vault.fresh(connection)), 'provider_bad_response')
     t.like(await row(), { state: 'active', failures: 1, generation: 0 })
     const error = await t.throwsAsync<GatewayError>(vault.fresh(connection))
     t.is(error?.code, 'refresh_postponed')
     t.is(error?.headers['Retry-After'], '1')
-    t.is(await code(vault.refresh(connection)), 'refresh_postponed')
+    t.is(await codeOf(vault.refresh(connection)), 'refresh_postponed')
     t.is(provider.refreshes(), 1)
     ahead = 1100
-    t.is(await code(vault.refresh(connection)), 'provider_bad_response')
+    t.is(await codeOf(vault.refresh(connection)), 'provider_bad_response')
     t.is((await row()).failures, 2)
     provider.behaviour.status = 200
     ahead = 1100 + 2100
@@ -174,7 +171,7 @@ eachDatabase((tested) => {
       behaviour: { delayMs: 500 },
       provider: { timeoutMs: 50 },
     })
-    t.is(await code(vault.fresh(connection)), 'provider_timeout')
+    t.is(await codeOf(vault.fresh(connection)), 'provider_timeout')
     t.like(await row(), { state: 'active', failures: 1 })
   })
 
@@ -216,7 +213,7 @@ eachDatabase((tested) => {
   tested.test('a gateway that ends asks no provider any more', async (t) => {
     const { vault, connection, provider, row } = await connected(t)
     await vault.stop()
-    t.is(await code(vault.fresh(connection)), 'refresh_postponed')
+    t.is(await codeOf(vault.fresh(connection)), 'refresh_postponed')
     t.is(provider.refreshes(), 0)
     t.like(await row(), { state: 'active', failures: 0, generation: 0 })
   })
@@ -232,10 +229,10 @@ eachDatabase((tested) => {
       })
       ahead = 20_000
       t.is((await vault.fresh(connection)).accessToken, grant.tokens.accessToken)
-      t.is(await code(vault.refresh(connection)), 'reauthorization_required')
+      t.is(await codeOf(vault.refresh(connection)), 'reauthorization_required')
       t.is((await row()).state, 'active')
       ahead = 40_000
-      t.is(await code(vault.fresh(connection)), 'reauthorization_required')
+      t.is(await codeOf(vault.fresh(connection)), 'reauthorization_required')
       t.is((await row()).state, 'needs_reauth')
       t.is(provider.refreshes(), 0)
     },
@@ -269,7 +266,7 @@ eachDatabase((tested) => {
       behaviour: { delayMs: 400 },
       vault: { providerTimeoutMs: -4900 },
     })
-    t.is(await code(vault.fresh(connection)), 'provider_timeout')
+    t.is(await codeOf(vault.fresh(connection)), 'provider_timeout')
     await until(async () => (await row()).generation === 1, 'it is written')
     t.is((await vault.fresh(connection)).accessToken, provider.issued[2]!)
     t.is(provider.refreshes(), 1)
@@ -337,7 +334,7 @@ eachDatabase((tested) => {
     for (const user of ['1', '2', '3', '4']) lost.push(await connect(provider.grant(user, -10)))
     const given = { subject: lost[0]!.subject, provider: own.name, grant: provider.grant('5', -10) }
     const other = await database.transaction((em) => vault.store(em, given))
-    const waiting = lost.map((one) => code(vault.fresh(one)))
+    const waiting = lost.map((one) => codeOf(vault.fresh(one)))
     await until(() => asked > 0, 'the silent provider is asked')
     await vault.fresh(other)
     t.is(provider.refreshes(), 1)

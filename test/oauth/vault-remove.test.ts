@@ -1,20 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
-import { GatewayError } from '../../src/errors.ts'
 import type { Provider } from '../../src/oauth/provider.ts'
 import type { VaultOptions } from '../../src/oauth/vault/vault.ts'
 import { eachDatabase, type PostgresConfig, startDatabase } from '../support/database.ts'
 import { type Behaviour, createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
-import { createTurns, type SharedDatabase, shareDatabase, startVault } from '../support/vault.ts'
+import { codeOf, createTurns, type SharedDatabase, shareDatabase, startVault } from '../support/vault.ts'
 
 const day = 86_400_000
-const codeOf = (work: Promise<unknown>) =>
-  work.then(
-    () => 'none',
-    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
-  )
-
 eachDatabase((tested) => {
   const shared = shareDatabase(tested)
   // What is swept is swept for all.

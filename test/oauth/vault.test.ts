@@ -1,18 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { GatewayError } from '../../src/errors.ts'
 import { rewrapVault } from '../../src/oauth/vault/rewrap.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { eachDatabase } from '../support/database.ts'
 import { dumpDatabase, secretsIn } from '../support/dump.ts'
 import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
-import { newKey, shareDatabase, startVault } from '../support/vault.ts'
-
-const codeOf = (work: Promise<unknown>) =>
-  work.then(
-    () => 'none',
-    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
-  )
+import { codeOf, newKey, shareDatabase, startVault } from '../support/vault.ts'
 
 eachDatabase((tested) => {
   const shared = shareDatabase(tested)

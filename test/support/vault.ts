@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
+import { GatewayError } from '../../src/errors.ts'
 import type { Grant, Provider } from '../../src/oauth/provider.ts'
 import { createVault, type Vault, type VaultOptions } from '../../src/oauth/vault/vault.ts'
 import type { Database } from '../../src/persistence/database.ts'
@@ -10,6 +11,13 @@ import { keptLog } from './replicas.ts'
 export const newKey = (id: string): EncryptionKey => ({ id, secret: randomBytes(32).toString('base64') })
 
 const key = newKey('test')
+
+/** The code that it fails with; `none` where it does not. */
+export const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'none',
+    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
+  )
 
 /** A database that the tests of a file share; each has subjects and providers of its own there. */
 export interface SharedDatabase {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { html, trusted } from '../../door/html.ts'
+import { html } from '../../door/html.ts'
+import { favicon, pageHead } from '../../door/page.ts'
 import { securePage } from '../../door/page-security.ts'
-import { favicon } from '../../door/welcome-page.ts'
 import { GatewayError } from '../../errors.ts'
 import type { OAuthContext } from '../state.ts'
 
@@ -41,14 +41,7 @@ function render({ title, detail, status, members }: GatewayError, requestId: str
   const button = html`<p class="actions"><a class="button" href="${loginUrl ?? ''}">Try again</a></p>`
   return html`<!doctype html>
 <html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>${title}</title>
-  <link rel="icon" href="${favicon.href}">
-  <style>${trusted(style)}</style>
-</head>
+${pageHead(title, style)}
 <body>
   <main>
     <p class="name"><span lang="en">munjigi</span> <span lang="ko">문지기</span></p>

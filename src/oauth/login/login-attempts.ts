@@ -1,6 +1,6 @@
 import type { Database } from '../../persistence/database.ts'
 import type { Sealer } from '../../persistence/sealer.ts'
-import { hashOf, isRefreshTokenShaped, randomToken } from '../../tokens/secrets.ts'
+import { hashOf, isRandomTokenShaped, randomToken } from '../../tokens/secrets.ts'
 import { attemptSeconds } from './login-cookie.ts'
 
 /** Where a login ends, as the front end that began it wants it. */
@@ -82,7 +82,7 @@ export function createLoginAttempts({ database, sealer }: LoginAttemptsOptions):
     },
 
     async take({ state, browserHash, provider }) {
-      if (!isRefreshTokenShaped(state)) return undefined
+      if (!isRandomTokenShaped(state)) return undefined
       const stateHash = hashOf(state)
       const [row] = await database.run((em) =>
         em.execute<Row[]>(

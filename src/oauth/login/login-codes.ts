@@ -1,7 +1,7 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { Database } from '../../persistence/database.ts'
 import type { Sealer } from '../../persistence/sealer.ts'
-import { hashOf, isRefreshTokenShaped, randomToken } from '../../tokens/secrets.ts'
+import { hashOf, isRandomTokenShaped, randomToken } from '../../tokens/secrets.ts'
 import type { Grant } from '../provider.ts'
 
 /** What a login waits with for the front end to come and get its tokens. */
@@ -58,7 +58,7 @@ export function createLoginCodes({ database, sealer }: LoginCodesOptions): Login
     },
 
     async take(em, code) {
-      if (!isRefreshTokenShaped(code)) return undefined
+      if (!isRandomTokenShaped(code)) return undefined
       const hash = hashOf(code)
       const [row] = await em.execute<Row[]>(
         `delete from munjigi.login_codes where hash = ? and expires_at > now()

@@ -1,4 +1,4 @@
-import { hashOf, isRefreshTokenShaped, randomToken } from '../../tokens/secrets.ts'
+import { hashOf, isRandomTokenShaped, randomToken } from '../../tokens/secrets.ts'
 import type { OAuthContext } from '../state.ts'
 
 /** For how long a browser may be away at a provider. */
@@ -27,7 +27,7 @@ export function createLoginCookie(publicUrl: string): LoginCookie {
   function find({ req }: OAuthContext): string | undefined {
     for (const pair of (req.headers.cookie ?? '').split(';')) {
       const [key, value = ''] = pair.trim().split('=', 2)
-      if (key === name && isRefreshTokenShaped(value)) return value
+      if (key === name && isRandomTokenShaped(value)) return value
     }
     return undefined
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Html, html, trusted } from '../../door/html.ts'
+import { favicon, pageHead } from '../../door/page.ts'
 import { createNonce, securePage } from '../../door/page-security.ts'
-import { favicon } from '../../door/welcome-page.ts'
 import type { OAuthStep } from '../state.ts'
 
 export interface LoginPageOptions {
@@ -49,14 +49,7 @@ function render(
 ): string {
   return html`<!doctype html>
 <html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>Log in · munjigi</title>
-  <link rel="icon" href="${favicon.href}">
-  <style nonce="${nonce}">${trusted(style)}</style>
-</head>
+${pageHead('Log in · munjigi', style, nonce)}
 <body data-public-url="${publicUrl}" data-route-prefix="${routePrefix}" data-development="${String(development)}">
   <main>
     <p class="name"><a href="${routePrefix}/">munjigi <span lang="ko">문지기</span></a></p>

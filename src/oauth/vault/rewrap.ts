@@ -66,24 +66,26 @@ async function reseal(sealer: Sealer, sealed: string, place: string): Promise<st
   return sealer.seal(await sealer.open(sealed, place).catch(ofSealer), place)
 }
 
-async function* connections(em: SqlEntityManager) {
-  const fields = ['id', 'sealedAccessToken', 'sealedRefreshToken'] as const
-  for (let seen = ''; ; ) {
-    const batch = await em.find(ConnectionEntity, seen === '' ? {} : { id: { $gt: seen } }, {
-      ...{ fields, orderBy: { id: 'asc' }, limit: batchSize, disableIdentityMap: true },
-    })
-    yield* batch
-    if (batch.length < batchSize) return
-    seen = batch.at(-1)!.id
-  }
-}
+const connections = (em: SqlEntityManager) =>
+  everyRow((where, page) => {
+    const fields = ['id', 'sealedAccessToken', 'sealedRefreshToken'] as const
+    return em.find(ConnectionEntity, where, { ...page, fields })
+  })
 
-async function* revocations(em: SqlEntityManager) {
-  const fields = ['id', 'sealedTokens'] as const
+const revocations = (em: SqlEntityManager) =>
+  everyRow((where, page) => {
+    const fields = ['id', 'sealedTokens'] as const
+    return em.find(ProviderRevocationEntity, where, { ...page, fields })
+  })
+
+const page = { orderBy: { id: 'asc' }, limit: batchSize, disableIdentityMap: true } as const
+
+/** A table's rows in the order of their ids, a batch at a time. */
+async function* everyRow<Row extends { readonly id: string }>(
+  find: (where: { id?: { $gt: string } }, as: typeof page) => Promise<readonly Row[]>,
+) {
   for (let seen = ''; ; ) {
-    const batch = await em.find(ProviderRevocationEntity, seen === '' ? {} : { id: { $gt: seen } }, {
-      ...{ fields, orderBy: { id: 'asc' }, limit: batchSize, disableIdentityMap: true },
-    })
+    const batch = await find(seen === '' ? {} : { id: { $gt: seen } }, page)
     yield* batch
     if (batch.length < batchSize) return
     seen = batch.at(-1)!.id
