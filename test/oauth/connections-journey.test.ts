@@ -10,7 +10,7 @@ eachDatabase(({ test, fresh }) => {
     const provider = await startScriptedProvider(t)
     const gateway = await startOAuthGateway(t, await fresh(t), {
       ...provider.env,
-      OAUTH_PROVIDER_TIMEOUT: '2s',
+      OAUTH_PROVIDER_TIMEOUT: '10s',
     })
     const { connected, sql } = gateway
 
