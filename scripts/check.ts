@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findStaleGatewaySchema } from './gateway-schema.ts'
 import { findSchemaDrift } from './schema-drift.ts'
 import { findStaleSettingsDocs } from './settings-docs.ts'
 
@@ -13,6 +14,7 @@ const checks: Readonly<Record<string, () => Promise<string | undefined>>> = {
   'dead code': () => command('knip', ['--no-progress']),
   'file sizes': findLongFiles,
   'settings in the docs': findStaleSettingsDocs,
+  'gateway.schema.json': findStaleGatewaySchema,
   'schema drift': () => findSchemaDrift(),
 }
 

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Koa from 'koa'
 import manifest from '../package.json' with { type: 'json' }
 import type { Config } from './config/config.ts'
+import { createReloader } from './config/reload.ts'
+import type { RoutingFile } from './config/routing.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { registerGateway } from './discovery/register-gateway.ts'
 import type { Registration } from './discovery/registration.ts'
@@ -44,6 +46,8 @@ export interface Gateway {
   stop(): Promise<void>
   /** Whether every discovery source has spoken, and tokens can be issued and judged. */
   readonly ready: () => boolean
+  /** Reads gateway.yaml now, changed or not; what is wrong with it is logged. */
+  reload(): void
 }
 
 /** What cannot be read from the configuration, and what a test may put in place of the real thing. */
@@ -53,6 +57,8 @@ export interface GatewayParts {
   /** An embedded database that the process has open already; it stays open. */
   readonly embedded?: Embedded | undefined
   readonly log?: GatewayLog
+  /** Followed while the gateway runs, where it is given. */
+  readonly configFile?: RoutingFile
   readonly random?: () => number
 }
 
@@ -64,7 +70,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       level: config.logLevel,
       format: config.environment === 'production' ? 'json' : 'people',
     })
-  const { random = Math.random, encryptionKeys = [], embedded } = parts
+  const { random = Math.random, encryptionKeys = [], embedded, configFile } = parts
   let stopping = false
   let draining = false
 
@@ -75,6 +81,15 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     reserved: ownPaths.reserves,
     log,
   })
+
+  const reloader =
+    configFile &&
+    createReloader({
+      file: configFile,
+      routing: { ...config, sources: config.discovery.sources },
+      apply: addressBook.reload,
+      log,
+    })
 
   const outliers = createOutlierDetection({ log })
   const upstreams = createUpstreams({
@@ -141,6 +156,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       discovered: addressBook.ready,
       sources: addressBook.sources,
       tokens,
+      config: reloader?.status,
       stopping: () => stopping,
     }),
     securityHeaders: createSecurityHeaders(secureReply),
@@ -199,6 +215,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
     await server.close(timeout)
     await pages.stop()
+    reloader?.stop()
     await addressBook.stop()
     tokens.stop()
     await oauth.stop()
@@ -223,6 +240,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         }
         const { address, port } = await server.listen(config.port, config.host)
         pages.start()
+        reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
         return { host: address, port }
       } catch (error) {
@@ -238,5 +256,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       return stopped
     },
     ready: () => addressBook.ready() && tokens.ready(),
+    reload: () => reloader?.reload(),
   }
 }

@@ -1,7 +1,8 @@
 import type { Config } from './config/config.ts'
 import { ConfigError } from './config/fault.ts'
-import { loadConfig } from './config/load.ts'
+import { openConfig } from './config/load.ts'
 import { isLoopback } from './config/loopback.ts'
+import type { RoutingFile } from './config/routing.ts'
 import { developmentClient } from './config/token-settings.ts'
 import type { Environment } from './discovery/source.ts'
 import { discoverySources } from './discovery/sources/index.ts'
@@ -36,13 +37,13 @@ export async function startGateway(
   cwd: string,
   options: StartOptions = {},
 ): Promise<StartedGateway> {
-  const config = readConfig(env, cwd)
+  const { config, file } = readConfig(env, cwd)
   const log = createLog({
     level: config.logLevel,
     format: config.environment === 'production' ? 'json' : 'people',
   })
   const encryptionKeys = await readKeys(config, log)
-  const gateway = createGateway(config, { log, encryptionKeys, ...options })
+  const gateway = createGateway(config, { log, encryptionKeys, configFile: file, ...options })
   try {
     const { port } = await gateway.start()
     const url = urlOf(config, port)
@@ -53,9 +54,9 @@ export async function startGateway(
   }
 }
 
-function readConfig(env: Environment, cwd: string): Config {
+function readConfig(env: Environment, cwd: string): { config: Config; file: RoutingFile } {
   try {
-    return loadConfig({ env, cwd, sources: discoverySources })
+    return openConfig({ env, cwd, sources: discoverySources })
   } catch (error) {
     if (error instanceof ConfigError) throw new StartError(error.message, { cause: error })
     throw error

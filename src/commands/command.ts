@@ -19,6 +19,11 @@ export interface CommandContext {
   readonly print: (line: string) => void
 }
 
+/** It failed, and has printed why: there is nothing to add. */
+export class AlreadyTold extends Error {
+  override name = 'AlreadyTold'
+}
+
 /** It was not called as it can be. */
 export class UsageError extends Error {
   override name = 'UsageError'

@@ -1,8 +1,9 @@
-import { type Command, type CommandContext, UsageError } from './command.ts'
+import { check } from './check.ts'
+import { AlreadyTold, type Command, type CommandContext, UsageError } from './command.ts'
 import { keys } from './keys.ts'
 
 /** Every command by name; a new one is a file and a line. */
-const commands: Readonly<Record<string, Command>> = { keys }
+const commands: Readonly<Record<string, Command>> = { check, keys }
 
 export interface RunContext extends CommandContext {
   /** Writes a line to standard error. */
@@ -21,6 +22,7 @@ export async function runCommand(args: readonly string[], context: RunContext): 
     await command.run(rest, context)
     return 0
   } catch (error) {
+    if (error instanceof AlreadyTold) return 1
     context.complain(`munjigi: ${error instanceof Error ? error.message : String(error)}`)
     if (!(error instanceof UsageError)) return 1
     const known = command === undefined ? Object.values(commands) : [command]

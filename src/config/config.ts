@@ -33,6 +33,8 @@ export interface Config {
   }
   /** gateway.yaml's services by name: what the operator says wins over what a service says of itself. */
   readonly services: ReadonlyMap<string, Description>
+  /** Instances that were written down, in gateway.yaml or `<NAME>_SERVICE_URL`, by service. */
+  readonly urls: ReadonlyMap<string, readonly string[]>
   readonly database: DatabaseConfig
   readonly tokens: TokensConfig
   readonly oauth: OAuthConfig
@@ -117,6 +119,11 @@ interface ProtectionConfig {
 export interface RateConfig {
   readonly points: number
   readonly seconds: number
+}
+
+/** What gateway.yaml has a say in: what a running gateway takes over when the file changes. */
+export interface RoutingConfig extends Pick<Config, 'services' | 'urls'> {
+  readonly sources: readonly ConfiguredSource[]
 }
 
 export interface ConfiguredSource<Options = unknown> {

@@ -41,7 +41,8 @@ export class ConfigError extends Error {
   }
 }
 
-function formatFault({ place, found, expected }: Fault): string {
+/** `gateway.yaml:3:5 services.auth.path: found …, expected …` */
+export function formatFault({ place, found, expected }: Fault): string {
   return `${formatPlace(place)}: found ${found}, expected ${expected}`
 }
 

@@ -17,6 +17,8 @@ export interface GatewayFile {
   readonly faults: readonly Fault[]
 }
 
+/** What a service may be called. */
+export const serviceNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$/
 const descriptionKeys = Object.keys(descriptionSchema.shape)
 const serviceKeys = ['urls', ...descriptionKeys]
 const urlsExpected = 'one or more URLs such as http://localhost:8001; leave it out for a discovered service'
@@ -29,7 +31,7 @@ export function parseGatewayFile(file: string, text: string, environment: Enviro
   const urls = new Map<string, readonly string[]>()
   const urlNodes = new Map<string, YamlNode>()
   for (const [name, { key, node }] of serviceEntries(tree.root, faults)) {
-    if (!/^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$/.test(name)) {
+    if (!serviceNamePattern.test(name)) {
       const expected = 'letters, digits, dots, dashes and underscores, such as user-profile'
       faults.push({ place: key, found: 'a name that no service can have', expected })
     }

@@ -1,19 +1,17 @@
 import { networkInterfaces as systemInterfaces } from 'node:os'
-import { resolve } from 'node:path'
 import type { Environment } from '../discovery/source.ts'
 import type { ProviderKind } from '../oauth/provider.ts'
 import { providerKinds } from '../oauth/providers/index.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './database.ts'
-import { errorCode, readEnvironment, readOptional, readSettings } from './environment.ts'
-import { ConfigError, type Fault, shown } from './fault.ts'
+import { readEnvironment, readSettings } from './environment.ts'
+import { ConfigError, type Fault } from './fault.ts'
 import { deepFreeze } from './freeze.ts'
-import { type GatewayFile, parseGatewayFile } from './gateway-file.ts'
 import { readOAuth } from './oauth.ts'
 import { type NetworkInterfaces, readRegistration } from './registration.ts'
-import { readServiceUrls } from './service-urls.ts'
+import { type RoutingFile, readRouting } from './routing.ts'
 import type { SettingValues } from './settings.ts'
-import { type DiscoverySources, readSources } from './sources.ts'
+import type { DiscoverySources } from './sources.ts'
 import { readTokens } from './tokens.ts'
 
 export interface LoadInput {
@@ -31,38 +29,34 @@ export interface LoadInput {
  * @throws {ConfigError} with every fault there is, not only the first.
  */
 export function loadConfig(input: LoadInput): Config {
+  return openConfig(input).config
+}
+
+/**
+ * As loadConfig, with the file that a running gateway keeps an eye on.
+ * @throws {ConfigError} with every fault there is, not only the first.
+ */
+export function openConfig(input: LoadInput): { readonly config: Config; readonly file: RoutingFile } {
   const { env, cwd, sources, providers = providerKinds, networkInterfaces = systemInterfaces } = input
   const { environment, faults } = readEnvironment(env, cwd)
   const read = readSettings(environment)
   faults.push(...read.faults)
-  const file = readGatewayFile(environment, cwd, faults)
-  const named = readServiceUrls(environment, [...file.services.keys()])
-  faults.push(...named.faults)
-
   const discovery = read.values.DISCOVERY ?? []
-  const configured = readSources(
-    {
-      names: discovery,
-      sources,
-      environment,
-      urls: new Map([...file.urls, ...named.urls]),
-      urlOrigin: (service) => named.origins.get(service) ?? file.urlNodes.get(service),
-    },
-    faults,
-  )
+  const fileFaults: Fault[] = []
+  const { routing, file } = readRouting({ environment, cwd, discovery, sources }, faults, fileFaults)
   const registration = readRegistration(
-    { values: read.values, discovery, sources: configured, networkInterfaces },
+    { values: read.values, discovery, sources: routing.sources, networkInterfaces },
     faults,
   )
   const database = readDatabase(read.values, environment, cwd, faults)
   const tokens = readTokens(read.values, faults)
   const oauth = readOAuth(read.values, environment, providers, faults)
-  faults.push(...file.faults)
+  faults.push(...fileFaults)
   if (faults.length > 0) throw new ConfigError(faults)
 
   // Complete, since nothing was at fault.
   const values = read.values as SettingValues
-  return deepFreeze({
+  const config: Config = deepFreeze({
     environment: values.NODE_ENV,
     host: values.HOST,
     port: values.PORT,
@@ -77,8 +71,9 @@ export function loadConfig(input: LoadInput): Config {
       webSocketIdleMs: values.WEBSOCKET_IDLE_TIMEOUT,
     },
     drain: { delayMs: values.DRAIN_DELAY, timeoutMs: values.DRAIN_TIMEOUT },
-    discovery: { sources: configured, holdMs: values.DISCOVERY_HOLD },
-    services: file.services,
+    discovery: { sources: routing.sources, holdMs: values.DISCOVERY_HOLD },
+    services: routing.services,
+    urls: routing.urls,
     database: database!,
     tokens,
     oauth,
@@ -90,21 +85,5 @@ export function loadConfig(input: LoadInput): Config {
     },
     registration,
   })
-}
-
-/** gateway.yaml, or what GATEWAY_CONFIG names. Only the former may be missing. */
-function readGatewayFile(environment: Environment, cwd: string, faults: Fault[]): GatewayFile {
-  const named = environment.GATEWAY_CONFIG
-  const name = named ?? 'gateway.yaml'
-  const text = readOptional(resolve(cwd, name))
-  if (typeof text === 'string') return parseGatewayFile(name, text, environment)
-  if (named !== undefined) {
-    const found = `${shown(named)} (${text === undefined ? 'no such file' : errorCode(text)})`
-    faults.push({ place: { variable: 'GATEWAY_CONFIG' }, found, expected: 'a YAML file that can be read' })
-  } else if (text !== undefined) {
-    const place = { file: name, line: 1, column: 1, key: '' }
-    const found = `a file that cannot be read (${errorCode(text)})`
-    faults.push({ place, found, expected: 'a YAML file' })
-  }
-  return { services: new Map(), urls: new Map(), urlNodes: new Map(), faults: [] }
+  return { config, file }
 }

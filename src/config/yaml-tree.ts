@@ -15,6 +15,7 @@ import {
 import type { Environment } from '../discovery/source.ts'
 import { type Fault, type FilePlace, shown } from './fault.ts'
 import { hidePlaceholders, showPlaceholders, substitute } from './placeholders.ts'
+import { syntaxFaults } from './yaml-syntax.ts'
 
 /** A YAML value that knows where it stands. */
 export interface YamlNode {
@@ -57,16 +58,8 @@ export function parseYamlTree(file: string, text: string, environment: Environme
     uniqueKeys: false,
     logLevel: 'error',
   })
-  const problems = [...document.errors, ...document.warnings]
-  if (problems.length > 0) {
-    const byLine = new Map<number, Fault>()
-    for (const problem of problems) {
-      const place = placeAt(problem.pos[0])
-      if (byLine.has(place.line)) continue
-      const found = showPlaceholders(problem.message).replace(/\s+/g, ' ').slice(0, 200)
-      byLine.set(place.line, { place, found: `an error (${found})`, expected: 'valid YAML' })
-    }
-    return { root: undefined, faults: [...byLine.values()].sort((a, b) => lineOf(a) - lineOf(b)) }
+  if (document.errors.length + document.warnings.length > 0) {
+    return { root: undefined, faults: syntaxFaults(document, text, placeAt) }
   }
   const { contents } = document
   if (contents === null || (isScalar(contents) && contents.value === null)) {
@@ -163,8 +156,4 @@ export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
     node = next
   }
   return node
-}
-
-function lineOf({ place }: Fault): number {
-  return 'line' in place ? place.line : 0
 }

@@ -1,10 +1,10 @@
-import type { Config } from '../config/config.ts'
+import type { Config, ConfiguredSource, RoutingConfig } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
 import { stackOf } from '../observability/stack.ts'
 import { buildRoutes, type KnownService, mergeSnapshots } from './merge.ts'
 import type { Service } from './source.ts'
 import { emptyTable, type Table } from './table.ts'
-import { createWatcher, type SourceStatus } from './watcher.ts'
+import { createWatcher, type SourceStatus, type Watcher } from './watcher.ts'
 
 export interface AddressBook {
   /** The table now: immutable, swapped as a whole. */
@@ -14,6 +14,8 @@ export interface AddressBook {
   /** True once every source has given its first snapshot. An outage after that does not make it false. */
   ready(): boolean
   sources(): readonly SourceStatus[]
+  /** Takes over what gateway.yaml says now: the operator's word at once, a changed source once it has spoken. */
+  reload(next: RoutingConfig, previous: RoutingConfig): void
   start(): void
   stop(): Promise<void>
 }
@@ -42,13 +44,24 @@ interface Memory {
   vanished: boolean
 }
 
+/** A source, and what comes after it when gateway.yaml has changed its settings. */
+interface Slot {
+  configured: ConfiguredSource
+  watcher: Watcher
+  /** Takes the watcher's place with its first snapshot. */
+  next: Watcher | undefined
+  /** Services that `next` will not name: the operator has taken them out. */
+  withdrawn: ReadonlySet<string>
+}
+
 /**
  * The address book: sources publish, requests read. Holds the last known instances of a service for `holdMs`
  * when a source says that there are none (an agent restarted empty, a mass of failed checks), since a stale
  * address is worth more than none; after that the route stays and answers 503.
  */
 export function createAddressBook(options: AddressBookOptions): AddressBook {
-  const { discovery, overrides, reserved, log, now = () => performance.now() } = options
+  const { discovery, reserved, log, now = () => performance.now() } = options
+  let { overrides } = options
   const memories = new Map<string, Memory>()
   const listeners = new Set<(table: Table) => void>()
   let table = emptyTable
@@ -58,9 +71,31 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
   let complete = discovery.sources.length === 0
   let reported = new Set<string>()
 
-  const watchers = discovery.sources.map((configured) =>
-    createWatcher({ configured, log, onChange: scheduleRebuild }),
-  )
+  const slots = discovery.sources.map((configured): Slot => {
+    const watcher = createWatcher({ configured, log, onChange: scheduleRebuild })
+    return { configured, watcher, next: undefined, withdrawn: new Set() }
+  })
+
+  function replace(slot: Slot, configured: ConfiguredSource): void {
+    void slot.next?.stop()
+    const watcher = createWatcher({ configured, log, onChange: () => takeOver(slot, watcher) })
+    Object.assign(slot, { configured, next: watcher })
+    watcher.start()
+  }
+
+  function takeOver(slot: Slot, watcher: Watcher): void {
+    if (slot.next === watcher) {
+      void slot.watcher.stop()
+      Object.assign(slot, { watcher, next: undefined, withdrawn: new Set() })
+    }
+    scheduleRebuild()
+  }
+
+  /** What the source says now; while it is being replaced, without what has been taken out. */
+  function snapshotOf({ watcher, withdrawn }: Slot): readonly Service[] | undefined {
+    const snapshot = watcher.snapshot()
+    return withdrawn.size === 0 ? snapshot : snapshot?.filter(({ name }) => !withdrawn.has(name))
+  }
 
   function scheduleRebuild(): void {
     if (settling !== undefined) return
@@ -72,7 +107,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     clearTimeout(settling)
     settling = undefined
     lastRebuildAt = now()
-    const snapshots = watchers.map((watcher) => watcher.snapshot())
+    const snapshots = slots.map(snapshotOf)
     remember(mergeSnapshots(snapshots.map((snapshot) => snapshot ?? [])))
     const { routes, problems } = buildRoutes(known(), overrides, reserved, table)
     for (const problem of problems) {
@@ -149,12 +184,25 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     },
     // Not from the snapshots themselves: the table that shows the last one may be a moment away.
     ready: () => complete,
-    sources: () => watchers.map((watcher) => watcher.status()),
+    sources: () => slots.map(({ watcher }) => watcher.status()),
+    reload(next, previous) {
+      overrides = next.services
+      const changed = slots.flatMap((slot) => {
+        const configured = next.sources.find(({ source }) => source.name === slot.configured.source.name)
+        return configured === undefined || configured === slot.configured ? [] : [{ slot, configured }]
+      })
+      const withdrawn = new Set(previous.urls.keys()).difference(next.urls)
+      // Whom the operator takes out is not missed: nothing of it is held.
+      for (const name of withdrawn) memories.delete(name)
+      for (const { slot } of changed) slot.withdrawn = slot.withdrawn.union(withdrawn).difference(next.urls)
+      for (const { slot, configured } of changed) replace(slot, configured)
+      rebuild()
+    },
     start() {
-      for (const watcher of watchers) watcher.start()
+      for (const { watcher } of slots) watcher.start()
     },
     async stop() {
-      await Promise.all(watchers.map((watcher) => watcher.stop()))
+      await Promise.all(slots.flatMap(({ watcher, next }) => [watcher.stop(), next?.stop()]))
       clearTimeout(settling)
       clearTimeout(expiry)
     },

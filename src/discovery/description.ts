@@ -39,7 +39,7 @@ const wholeNumber = (least: number, most: number) => {
   return z
     .union(
       [
-        z.number(),
+        z.number().meta({ type: 'integer', minimum: least, maximum: most }),
         z
           .string()
           .regex(/^\d{1,5}$/)
@@ -59,6 +59,7 @@ const scopes = z.union(
   [
     z
       .string()
+      .meta({ pattern: '[^\\s,]' })
       .transform((text) => text.split(/[\s,]+/).filter(Boolean))
       .pipe(z.array(scopeToken).min(1, scopeMessage)),
     z.array(scopeToken).min(1, scopeMessage),
@@ -78,11 +79,16 @@ export interface GuardedPath {
 const pathMessage =
   'expected a path such as /api/users, which may go on as in "/api/user/me; auth=required; scope=profile"'
 
+/** Roughly what is read below, for editors. */
+const pathPattern =
+  "^\\s*/[A-Za-z0-9._~!$&'()*+,=:@/-]*\\s*(?:;\\s*(?:auth\\s*=\\s*(?:none|optional|required)|scope\\s*=[^;]+)\\s*)*$"
+const pathText = z.string(pathMessage).meta({ pattern: pathPattern })
+
 /**
  * `/api/users`, or with a word of its own on who may pass: `/api/user/me; auth=required; scope=profile`. One text
  * for both, since a tag has no place for anything else.
  */
-const path = z.string(pathMessage).transform((text, context): string | GuardedPath => {
+const path = pathText.transform((text, context): string | GuardedPath => {
   const [prefix = '', ...parameters] = text.split(';').map((part) => part.trim())
   const checked = pathPrefix.safeParse(prefix)
   const refuse = (message: string) => {
@@ -122,7 +128,7 @@ export const descriptionSchema = z
       .describe('what is cut from the front of the path before forwarding'),
     auth: authModes.describe('who may pass'),
     scope: scopes.describe('scopes the token must carry'),
-    timeout: timeout.describe('whole-request deadline, in milliseconds once parsed'),
+    timeout: timeout.describe('deadline of the whole request'),
     retries: wholeNumber(0, 10).describe('further attempts, only where safe'),
     openapi: z
       .union(

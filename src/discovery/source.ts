@@ -48,6 +48,8 @@ export interface DiscoverySource<Options = unknown> {
   readonly variables?: SourceVariables
   /** Reads the source's own settings; its issues become start-up faults that name the variable. */
   readonly settings: z.ZodType<Options, SourceInput>
+  /** Whether `settings` reads `urls`: it is asked again when gateway.yaml names others. */
+  readonly takesUrls?: boolean
   watch(options: Options, publish: Publish, context: SourceContext): Promise<void>
 }
 

@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa'
+import type { ReloadStatus } from '../config/reload.ts'
 import type { SourceStatus } from '../discovery/watcher.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 
@@ -8,6 +9,8 @@ export interface HealthOptions {
   readonly sources: () => readonly SourceStatus[]
   /** Ready once, the database may come and go: what needs none of it goes on. */
   readonly tokens: Pick<Tokens, 'ready' | 'database' | 'signing'>
+  /** Where gateway.yaml is followed: a file that is at fault makes nothing unready, since the last good one holds. */
+  readonly config: (() => Pick<ReloadStatus, 'state'>) | undefined
   /** The process has been asked to stop. */
   readonly stopping: () => boolean
 }
@@ -19,7 +22,7 @@ export const livez: Middleware = (ctx) => {
 }
 
 /** Ready for traffic: fails from the first moment of a shutdown, and before the first table. */
-export function createReadyz({ discovered, sources, tokens, stopping }: HealthOptions): Middleware {
+export function createReadyz({ discovered, sources, tokens, config, stopping }: HealthOptions): Middleware {
   return (ctx) => {
     const ready = discovered() && tokens.ready() && !stopping()
     ctx.status = ready ? 200 : 503
@@ -27,6 +30,7 @@ export function createReadyz({ discovered, sources, tokens, stopping }: HealthOp
     ctx.body = {
       status: ready ? 'ready' : stopping() ? 'stopping' : 'starting',
       discovery: Object.fromEntries(sources().map(({ source, state }) => [source, state])),
+      ...(config && { config: config().state }),
       ...(tokens.database && { database: tokens.database() }),
       ...(tokens.signing && { signing: tokens.signing() }),
     }

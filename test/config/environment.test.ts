@@ -2,7 +2,7 @@ import test from 'ava'
 import { faultLines, load, loadError, spot } from '../support/config.ts'
 
 test('without anything said the defaults of development hold', (t) => {
-  const { discovery, services, tokens: _tokens, protection: _protection, oauth: _oauth, ...config } = load(t)
+  const { discovery, services, urls, tokens: _t, protection: _p, oauth: _o, ...config } = load(t)
   t.deepEqual(config, {
     environment: 'development',
     host: 'localhost',
@@ -22,6 +22,7 @@ test('without anything said the defaults of development hold', (t) => {
     ['static'],
   )
   t.is(services.size, 0)
+  t.is(urls.size, 0)
 })
 
 test('production listens on every address and waits before it drains', (t) => {

@@ -37,6 +37,7 @@ export function createDnsSource(timing: Partial<DnsTiming> = {}) {
 
   return {
     name: 'dns',
+    takesUrls: true,
     variables: dnsVariables,
     settings: dnsSettings,
     async watch({ refreshMs, servers, urls }, publish, { log, signal }) {

@@ -7,6 +7,7 @@ import type { DiscoverySource, Service, SourceInput } from '../source.ts'
 /** Services at the URLs that were written down, as they are: `AUTH_SERVICE_URL=http://localhost:8001`. */
 export const staticSource = {
   name: 'static',
+  takesUrls: true,
   settings: z.custom<SourceInput>().transform(({ environment, urls }, context): readonly Service[] => {
     const services: Service[] = []
     for (const [name, list] of urls) {

@@ -5,6 +5,8 @@ import type { DiscoverySource, Service, SourceInput } from '../../../src/discove
 import { discoverySources } from '../../../src/discovery/sources/index.ts'
 import { consulTest, startConsul, type TestConsul } from '../../support/consul.ts'
 import { startDnsServer } from '../../support/dns-server.ts'
+import { startKubernetesApi } from '../../support/kubernetes-api.ts'
+import { addresses, service } from '../../support/kubernetes-objects.ts'
 import { watchSource } from '../../support/watch-source.ts'
 
 /** What every source is tried on: the services `auth`, with one instance, and `users`, with two. */
@@ -79,6 +81,22 @@ const fixtures: Record<keyof typeof discoverySources, Fixture> = {
       }
     },
     bad: { variable: 'CONSUL_HTTP_ADDR', input: input({ CONSUL_HTTP_ADDR: 'not an address' }) },
+  },
+  kubernetes: {
+    test,
+    changes: true,
+    async start(t) {
+      const api = await startKubernetesApi(t)
+      for (const name of ['auth', 'users']) api.put('services', service(name))
+      api.put('endpointslices', addresses('auth', '10.0.0.1'))
+      api.put('endpointslices', addresses('users', '10.0.0.3', '10.0.0.2'))
+      return {
+        input: input({ KUBECONFIG: await api.kubeconfig() }),
+        grow: () => api.put('endpointslices', addresses('auth', '10.0.0.1', '10.0.0.4')),
+        silence: () => api.stop(),
+      }
+    },
+    bad: { variable: 'KUBECONFIG', input: input({ KUBECONFIG: '/nowhere/config' }) },
   },
 }
 

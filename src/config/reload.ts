@@ -1,0 +1,122 @@
+import type { Log } from '../observability/log.ts'
+import { stackOf } from '../observability/stack.ts'
+import type { RoutingConfig } from './config.ts'
+import { readOptional } from './environment.ts'
+import { ConfigError, type Fault, formatFault } from './fault.ts'
+import type { FileText, RoutingFile } from './routing.ts'
+import { type FileWatch, watchFile } from './watch-file.ts'
+
+/** How the running configuration and the file go together, for readiness and metrics. */
+export interface ReloadStatus {
+  /** `rejected`: the file says something else, which cannot be used. */
+  readonly state: 'current' | 'rejected'
+  /** 1 at the start, one more with each change that was taken over. */
+  readonly version: number
+  /** Milliseconds since the epoch. */
+  readonly loadedAt: number
+  /** What was wrong with the file when it was last read; undefined where it is current. */
+  readonly lastError: string | undefined
+}
+
+export interface Reloader {
+  /** Watches the file from now on. */
+  start(): void
+  stop(): void
+  /** Reads the file now, changed or not. */
+  reload(): void
+  status(): ReloadStatus
+}
+
+export interface ReloaderOptions {
+  readonly file: RoutingFile
+  /** What the file said at the start. */
+  readonly routing: RoutingConfig
+  /** Takes over what the file says now. */
+  readonly apply: (next: RoutingConfig, previous: RoutingConfig) => void
+  readonly log: Log
+  readonly pollMs?: number
+}
+
+/**
+ * Has gateway.yaml followed while the gateway runs. What is wrong, or gone, never takes the place of what was right:
+ * it is logged, a line for each fault, and shown by `status`.
+ */
+export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOptions): Reloader {
+  const { name } = file
+  let current = routing
+  let accepted = file.text
+  let version = 1
+  let loadedAt = Date.now()
+  let lastError: string | undefined
+  let watch: FileWatch | undefined
+
+  function take(text: FileText): void {
+    try {
+      if (text === accepted) {
+        agree(text === undefined ? 'there is still no such file' : 'it says what is in force')
+      } else if (text === undefined) {
+        reject([{ place: { file: name, line: 1, column: 1, key: '' }, ...gone }])
+      } else {
+        takeOver(text)
+      }
+    } catch (error) {
+      if (error instanceof ConfigError) {
+        reject(error.faults)
+      } else {
+        lastError = 'an error of the gateway itself'
+        log.error({ stack: stackOf(error) }, `config: ${name} could not be taken over`)
+      }
+    }
+  }
+
+  function takeOver(text: string | Error): void {
+    const next = file.parse(text, current)
+    // A file that is about to be written is empty for a moment, which would take every route away.
+    if (text instanceof Error || (text.trim() === '' && current.services.size > 0)) {
+      throw new ConfigError([{ place: { file: name, line: 1, column: 1, key: '' }, ...empty }])
+    }
+    apply(next, current)
+    current = next
+    accepted = text
+    version += 1
+    loadedAt = Date.now()
+    agree(`taken over, ${next.services.size} ${next.services.size === 1 ? 'service' : 'services'}`)
+  }
+
+  function agree(how: string): void {
+    lastError = undefined
+    log.info({ config: 'current', version }, `config: ${name}: ${how}`)
+  }
+
+  function reject(faults: readonly Fault[]): void {
+    const sentences = faults.map(formatFault)
+    lastError = sentences.join('; ')
+    for (const [index, { place }] of faults.entries()) log.error({ ...place }, `config: ${sentences[index]}`)
+    log.warn({ config: 'rejected', version }, `config: ${name} is not taken over: what was in force stays`)
+  }
+
+  return {
+    start() {
+      watch ??= watchFile({
+        path: file.path,
+        known: file.text,
+        onChange: take,
+        ...(pollMs !== undefined && { pollMs }),
+      })
+    },
+    stop: () => watch?.stop(),
+    reload: () => take(readOptional(file.path)),
+    status: () => ({
+      state: lastError === undefined ? 'current' : 'rejected',
+      version,
+      loadedAt,
+      lastError,
+    }),
+  }
+}
+
+const gone = { found: 'no such file any more', expected: 'a YAML file' }
+const empty = {
+  found: 'an empty file',
+  expected: 'services; `services: {}` where there are none any more',
+}

@@ -1,0 +1,106 @@
+import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { Environment } from '../discovery/source.ts'
+import type { ConfiguredSource, RoutingConfig } from './config.ts'
+import { errorCode, readOptional } from './environment.ts'
+import { ConfigError, type Fault, shown } from './fault.ts'
+import { deepFreeze } from './freeze.ts'
+import { type GatewayFile, parseGatewayFile } from './gateway-file.ts'
+import { readServiceUrls } from './service-urls.ts'
+import { type DiscoverySources, readSources } from './sources.ts'
+
+/** A file's text, undefined where there is no such file, the error where it cannot be read. */
+export type FileText = string | undefined | Error
+
+/** gateway.yaml, or what GATEWAY_CONFIG names: where it is, and what a later state of it says. */
+export interface RoutingFile {
+  /** As in faults. */
+  readonly name: string
+  /** Absolute. */
+  readonly path: string
+  /** What was read at the start. */
+  readonly text: FileText
+  /**
+   * Checks another text as a start would, with the environment of the start. A source that it changes nothing for
+   * is the very same one as in `previous`.
+   * @throws {ConfigError} with every fault there is
+   */
+  parse(text: FileText, previous: RoutingConfig): RoutingConfig
+}
+
+export interface RoutingInput {
+  /** With `.env`; settings are of the start and stay. */
+  readonly environment: Environment
+  readonly cwd: string
+  /** The names in DISCOVERY. */
+  readonly discovery: readonly string[]
+  readonly sources: DiscoverySources
+}
+
+/** Finds and reads the file; faults of the environment are added to `faults`, the file's own to `fileFaults`. */
+export function readRouting(
+  input: RoutingInput,
+  faults: Fault[],
+  fileFaults: Fault[],
+): { routing: RoutingConfig; file: RoutingFile } {
+  const { environment, cwd } = input
+  const name = environment.GATEWAY_CONFIG ?? 'gateway.yaml'
+  const path = resolve(cwd, name)
+  const text = readOptional(path)
+  const { file, urls, urlOrigin } = readText(input, text, faults)
+  fileFaults.push(...file.faults)
+  const sources = readSources(
+    { names: input.discovery, sources: input.sources, environment, urls, urlOrigin },
+    faults,
+  )
+  const parse: RoutingFile['parse'] = (later, previous) => reread(input, later, previous)
+  return { routing: { services: file.services, urls, sources }, file: { name, path, text, parse } }
+}
+
+function reread(input: RoutingInput, text: FileText, previous: RoutingConfig): RoutingConfig {
+  const faults: Fault[] = []
+  const { file, urls, urlOrigin } = readText(input, text, faults)
+  faults.push(...file.faults)
+  let { sources } = previous
+  if (!isDeepStrictEqual(new Map(urls), new Map(previous.urls))) {
+    // The others' settings are not of the file, and what they read besides (a token file) is theirs to reread.
+    const names = input.discovery.filter((name) => input.sources[name]?.takesUrls === true)
+    const known = { names, sources: input.sources, environment: input.environment, urls, urlOrigin }
+    const changed = readSources(known, faults)
+    sources = previous.sources.map((source) => changedOrSame(source, changed))
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  return deepFreeze({ services: file.services, urls, sources })
+}
+
+function changedOrSame(source: ConfiguredSource, changed: readonly ConfiguredSource[]): ConfiguredSource {
+  const next = changed.find((one) => one.source.name === source.source.name)
+  return next === undefined || isDeepStrictEqual(next.options, source.options) ? source : next
+}
+
+function readText(input: RoutingInput, text: FileText, faults: Fault[]) {
+  const file = readGatewayFile(input.environment, text, faults)
+  const named = readServiceUrls(input.environment, [...file.services.keys()])
+  faults.push(...named.faults)
+  return {
+    file,
+    urls: new Map([...file.urls, ...named.urls]),
+    urlOrigin: (service: string) => named.origins.get(service) ?? file.urlNodes.get(service),
+  }
+}
+
+/** gateway.yaml, or what GATEWAY_CONFIG names. Only the former may be missing. */
+function readGatewayFile(environment: Environment, text: FileText, faults: Fault[]): GatewayFile {
+  const named = environment.GATEWAY_CONFIG
+  const name = named ?? 'gateway.yaml'
+  if (typeof text === 'string') return parseGatewayFile(name, text, environment)
+  if (named !== undefined) {
+    const found = `${shown(named)} (${text === undefined ? 'no such file' : errorCode(text)})`
+    faults.push({ place: { variable: 'GATEWAY_CONFIG' }, found, expected: 'a YAML file that can be read' })
+  } else if (text !== undefined) {
+    const place = { file: name, line: 1, column: 1, key: '' }
+    const found = `a file that cannot be read (${errorCode(text)})`
+    faults.push({ place, found, expected: 'a YAML file' })
+  }
+  return { services: new Map(), urls: new Map(), urlNodes: new Map(), faults: [] }
+}

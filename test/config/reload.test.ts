@@ -1,0 +1,153 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import type { RoutingConfig } from '../../src/config/config.ts'
+import { openConfig } from '../../src/config/load.ts'
+import { createReloader } from '../../src/config/reload.ts'
+import { discoverySources } from '../../src/discovery/sources/index.ts'
+import { configFolder } from '../support/config.ts'
+import { recordedLog } from '../support/hand-source.ts'
+
+const auth = 'services:\n  auth: { urls: http://a:1, path: /a }\n'
+
+/** A reloader that is asked by hand, and what it has handed on. */
+function reloader(t: ExecutionContext, yaml: string | undefined, env: Readonly<Record<string, string>> = {}) {
+  const cwd = configFolder(t, yaml === undefined ? {} : { yaml })
+  const path = join(cwd, env.GATEWAY_CONFIG ?? 'gateway.yaml')
+  const { config, file } = openConfig({
+    env: { DATABASE_URL: 'none', ...env },
+    cwd,
+    sources: discoverySources,
+  })
+  const applied: RoutingConfig[] = []
+  const log = recordedLog()
+  const routing = { ...config, sources: config.discovery.sources }
+  const made = createReloader({ file, routing, apply: (next) => applied.push(next), log })
+  const write = (text: string) => {
+    writeFileSync(path, text)
+    made.reload()
+  }
+  return { ...made, write, path, cwd, applied, log, routing }
+}
+
+test('at the start the file is current, and nothing has been handed on', (t) => {
+  const { status, applied } = reloader(t, auth)
+  t.like(status(), { state: 'current', version: 1, lastError: undefined })
+  t.deepEqual(applied, [])
+})
+
+test('a good change is handed on whole', (t) => {
+  const { write, status, applied, routing } = reloader(t, auth)
+  write(`${auth}  carts: { path: /carts, auth: none }\n`)
+  t.like(status(), { state: 'current', version: 2 })
+  t.deepEqual(applied[0]?.services.get('carts'), { path: ['/carts'], auth: 'none' })
+  t.true(Object.isFrozen(applied[0]?.services.get('carts')))
+  // The URLs are the same: so is the source.
+  t.is(applied[0]?.sources, routing.sources)
+})
+
+test('other URLs are another setting of the static source, which is checked like at a start', (t) => {
+  const { write, status, applied, log } = reloader(t, auth)
+  write(auth.replace('a:1', 'a:2'))
+  t.regex(JSON.stringify(applied[0]?.sources[0]?.options), /http:\/\/a:2/)
+  write(auth.replace('http://a:1', 'srv+http://a'))
+  t.is(applied.length, 1)
+  t.is(status().state, 'rejected')
+  t.regex(
+    log.lines.find(({ level }) => level === 'error')?.message ?? '',
+    /gateway\.yaml:2:17 services\.auth/,
+  )
+})
+
+test('a bad change is not handed on, and each fault is a line with its place', (t) => {
+  const { write, status, applied, log } = reloader(t, auth)
+  write('services:\n  auth: { urls: http://a:1, path: a, retries: 99 }\n')
+  t.deepEqual(applied, [])
+  t.like(status(), { state: 'rejected', version: 1 })
+  t.regex(status().lastError ?? '', /2:35 services\.auth\.path.*2:47 services\.auth\.retries/)
+  const errors = log.lines.filter(({ level }) => level === 'error')
+  t.deepEqual(
+    errors.map(({ fields }) => fields),
+    [
+      { file: 'gateway.yaml', line: 2, column: 35, key: 'services.auth.path' },
+      { file: 'gateway.yaml', line: 2, column: 47, key: 'services.auth.retries' },
+    ],
+  )
+  t.regex(errors[1]?.message ?? '', /: found 99, expected a whole number from 0 to 10$/)
+})
+
+test('a file that is mended is current again, as it was or otherwise', (t) => {
+  const { write, status, applied } = reloader(t, auth)
+  write('services: [')
+  write(auth)
+  t.like(status(), { state: 'current', version: 1, lastError: undefined })
+  t.deepEqual(applied, [])
+  write('services: [')
+  write(auth.replace('/a }', '/b }'))
+  t.like(status(), { state: 'current', version: 2, lastError: undefined })
+})
+
+test('a file that goes leaves what it said in force, and that is said', (t) => {
+  const { reload, path, status, applied, log } = reloader(t, auth)
+  rmSync(path)
+  reload()
+  t.deepEqual(applied, [])
+  t.is(status().state, 'rejected')
+  t.regex(log.lines.at(-1)?.message ?? '', /what was in force stays/)
+  writeFileSync(path, auth)
+  reload()
+  t.is(status().state, 'current')
+})
+
+test('a file that was not there at the start may come', (t) => {
+  const { write, reload, status, applied } = reloader(t, undefined)
+  reload()
+  t.like(status(), { state: 'current', version: 1 })
+  write(auth)
+  t.like(status(), { state: 'current', version: 2 })
+  t.deepEqual([...(applied[0]?.urls.keys() ?? [])], ['auth'])
+})
+
+test('a file that is emptied takes no route away; one that says there are none does', (t) => {
+  const { write, status, applied } = reloader(t, auth)
+  write('\n')
+  t.deepEqual(applied, [])
+  t.regex(status().lastError ?? '', /an empty file/)
+  write('services: {}\n')
+  t.is(status().state, 'current')
+  t.is(applied[0]?.services.size, 0)
+})
+
+test('placeholders stand for what they stood for at the start, whatever .env says by now', (t) => {
+  const { write, cwd, applied, status } = reloader(t, auth, { PLACE: '/from-start' })
+  writeFileSync(join(cwd, '.env'), 'PLACE=/from-later\nLATER=/x\n')
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of gateway.yaml look like that
+  write(auth.replace('/a }', '"${PLACE}" }'))
+  t.deepEqual(applied[0]?.services.get('auth')?.path, ['/from-start'])
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of gateway.yaml look like that
+  write(auth.replace('/a }', '"${LATER}" }'))
+  t.regex(status().lastError ?? '', /the environment variable LATER to be set/)
+})
+
+test('<NAME>_SERVICE_URL wins over the changed file as it did over the first one', (t) => {
+  const { write, applied } = reloader(t, auth, { AUTH_SERVICE_URL: 'http://env:1' })
+  write(auth.replace('a:1', 'a:2'))
+  t.deepEqual(applied[0]?.urls.get('auth'), ['http://env:1'])
+})
+
+test('GATEWAY_CONFIG names the file that is followed', (t) => {
+  const cwd = configFolder(t)
+  const env = { GATEWAY_CONFIG: 'other.yaml', DATABASE_URL: 'none' }
+  writeFileSync(join(cwd, 'other.yaml'), auth)
+  const { config, file } = openConfig({ env, cwd, sources: discoverySources })
+  t.is(file.path, join(cwd, 'other.yaml'))
+  const log = recordedLog()
+  const routing = { ...config, sources: config.discovery.sources }
+  const { reload, status } = createReloader({ file, routing, apply: () => t.fail(), log })
+  writeFileSync(file.path, 'service: {}')
+  reload()
+  t.regex(status().lastError ?? '', /^other\.yaml:1:1 service: /)
+  rmSync(file.path)
+  reload()
+  t.is(status().state, 'rejected')
+})
