@@ -40,6 +40,7 @@ async function main(): Promise<void> {
       args: [fileURLToPath(new URL('../src/main.ts', import.meta.url))],
       env: {
         NODE_ENV: 'production',
+        ADMIN_PORT: '0',
         HOST: '127.0.0.1',
         PORT: String(port),
         PUBLIC_URL: `http://127.0.0.1:${port}`,

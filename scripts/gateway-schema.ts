@@ -39,7 +39,9 @@ const urls = z
 const hints: Readonly<
   Record<string, { readonly default?: unknown; readonly examples?: readonly unknown[] }>
 > = {
-  urls: { examples: [['http://localhost:8001'], 'http://auth:8000'] },
+  urls: {
+    examples: [['http://localhost:8001'], ['http://a:8000; weight=3', 'http://b:8000'], 'http://auth:8000'],
+  },
   path: { examples: [['/api/users', '/api/user/me; auth=required; scope=profile'], '/api/users'] },
   strip: { examples: ['/api', ''] },
   auth: { default: 'required' },
@@ -51,6 +53,20 @@ const hints: Readonly<
   port: { examples: [8080, 'http'] },
   protocol: { default: 'http' },
   balance: { default: 'p2c' },
+  'eject-after': { default: 5 },
+  'eject-time': { default: '30s' },
+  'eject-share': { default: '10%' },
+  panic: { default: '50%' },
+  'retry-budget': { default: '20%' },
+  concurrency: { examples: [50] },
+  queue: { default: 100 },
+  'queue-timeout': { default: '1s' },
+  'canary-of': { examples: ['users'] },
+  'canary-percent': { default: '0%', examples: ['5%'] },
+  'canary-header': { examples: ['X-Canary=1'] },
+  'mirror-to': { examples: ['users-next'] },
+  'mirror-percent': { default: '100%', examples: ['10%'] },
+  'slow-start': { default: '0s', examples: ['30s'] },
 }
 
 /** The JSON Schema of gateway.yaml: accepts what the loader accepts, as far as JSON Schema can say. */

@@ -44,6 +44,7 @@ const table = {
   upstream_reset: [502, 'Upstream closed the connection before answering'],
   upstream_bad_response: [502, 'Upstream sent an invalid response'],
   no_instance: [503, 'No instance available'],
+  overloaded: [503, 'Overloaded'],
   shutting_down: [503, 'Shutting down'],
   upstream_timeout: [504, 'Upstream timed out'],
 } as const satisfies Record<string, readonly [status: number, title: string]>

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Koa from 'koa'
 import manifest from '../package.json' with { type: 'json' }
+import { createAdmin } from './admin/admin.ts'
+import { createAdminServer } from './admin/server.ts'
 import type { Config } from './config/config.ts'
 import { createReloader } from './config/reload.ts'
 import type { RoutingFile } from './config/routing.ts'
@@ -18,7 +20,7 @@ import { createOwnPaths } from './door/own-paths.ts'
 import { createPages } from './door/pages.ts'
 import { mountRoutes } from './door/routes.ts'
 import { createSecureReply, createSecurityHeaders } from './door/security-headers.ts'
-import { createDoorServer } from './door/server.ts'
+import { createDoorServer, type DoorServerOptions } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
 import { createUnnamedProxyNotice } from './door/unnamed-proxy.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
@@ -40,8 +42,11 @@ const embeddedStartMs = 15_000
 
 /** A gateway that has been put together; nothing runs until `start`. */
 export interface Gateway {
-  /** Starts discovery and takes connections. Rejects where the address cannot be listened on. */
-  start(): Promise<{ readonly host: string; readonly port: number }>
+  /**
+   * Starts discovery and takes connections, on the admin port too where there is one. Rejects where an address cannot
+   * be listened on.
+   */
+  start(): Promise<{ readonly host: string; readonly port: number; readonly adminUrl: string | undefined }>
   /** Drains and stops: see `stop` below. Resolves when nothing is left running; never rejects. */
   stop(): Promise<void>
   /** Whether every discovery source has spoken, and tokens can be issued and judged. */
@@ -101,6 +106,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     outliers,
     defaultTimeoutMs: config.timeouts.requestMs,
     random,
+    log,
   })
   addressBook.subscribe(routes.update)
   const identify = createIdentifyCaller(config.trustedProxies)
@@ -119,6 +125,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   )
   const relay = createWebSocketRelay({
     outliers,
+    random,
     renew: routes.renew,
     reservedHeaders,
     idleTimeoutMs: config.timeouts.webSocketIdleMs,
@@ -141,11 +148,21 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   const bodyLimit = bodyLimitBytes === undefined ? undefined : createBodyLimit({ bytes: bodyLimitBytes })
   const secureReply = createSecureReply({ publicUrl: config.publicUrl })
 
-  const app = new Koa<DoorState>()
-  mountRoutes(app, {
+  const admin = createAdmin({
+    base: config.admin.port === undefined ? `${config.routePrefix}/admin` : '/admin',
+    ...{ token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer },
+    ...{ addressBook, routes, ownPaths, reservedHeaders, config: reloader?.status, settings: config },
+  })
+  const everywhere = {
     begin: createBegin({ identify }),
     accessLog: createAccessLog(log),
     errorBoundary: createErrorBoundary({ log, secureReply, draining: () => draining }),
+    securityHeaders: createSecurityHeaders(secureReply),
+  }
+
+  const app = new Koa<DoorState>()
+  mountRoutes(app, {
+    ...everywhere,
     cors: cors?.middleware,
     ownPaths,
     unnamedProxy:
@@ -159,7 +176,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       config: reloader?.status,
       stopping: () => stopping,
     }),
-    securityHeaders: createSecurityHeaders(secureReply),
+    admin: config.admin.port === undefined ? admin : undefined,
     tokens: tokens.middleware,
     oauth: oauth.middleware,
     pages: pages.middleware,
@@ -168,6 +185,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       routes,
       context: {
         outliers,
+        random,
         idleTimeoutMs: config.timeouts.idleMs,
         reservedHeaders,
         bodyLimit: bodyLimitBytes,
@@ -181,6 +199,18 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
   app.on('error', (error: Error) => log.debug({ error: error.message }, 'reply not delivered'))
 
+  const onUnparsable: DoorServerOptions['onUnparsable'] = (error, socket, requestId) =>
+    log.access({
+      requestId,
+      method: '-',
+      path: '-',
+      status: error.status,
+      durationMs: 0,
+      clientAddress: ('remoteAddress' in socket && String(socket.remoteAddress)) || '-',
+      bytesSent: 0,
+      errorCode: error.code,
+    })
+
   const server = createDoorServer({
     onRequest: app.callback(),
     welcomesBody: bodyLimit?.welcomes,
@@ -193,18 +223,9 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       access: log.access,
       log,
     }),
-    onUnparsable: (error, socket, requestId) =>
-      log.access({
-        requestId,
-        method: '-',
-        path: '-',
-        status: error.status,
-        durationMs: 0,
-        clientAddress: ('remoteAddress' in socket && String(socket.remoteAddress)) || '-',
-        bytesSent: 0,
-        errorCode: error.code,
-      }),
+    onUnparsable,
   })
+  const adminServer = createAdminServer(config.admin, { rooms: { ...everywhere, admin }, onUnparsable, log })
 
   async function shutDown(): Promise<void> {
     // Whoever sends traffic is told first, and given time to hear it, before any connection is refused.
@@ -213,7 +234,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     draining = true
     relay.closeAll()
     const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
-    await server.close(timeout)
+    await Promise.all([server.close(timeout), adminServer?.close(timeout)])
     await pages.stop()
     reloader?.stop()
     await addressBook.stop()
@@ -238,12 +259,14 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         if (config.database.kind === 'embedded') {
           await Promise.race([databaseStarted, delay(embeddedStartMs, undefined, { ref: false })])
         }
+        const adminUrl = await adminServer?.listen()
         const { address, port } = await server.listen(config.port, config.host)
         pages.start()
         reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
-        return { host: address, port }
+        return { host: address, port, adminUrl }
       } catch (error) {
+        await adminServer?.close(AbortSignal.abort())
         await addressBook.stop()
         tokens.stop()
         await oauth.stop()

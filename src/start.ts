@@ -45,9 +45,9 @@ export async function startGateway(
   const encryptionKeys = await readKeys(config, log)
   const gateway = createGateway(config, { log, encryptionKeys, configFile: file, ...options })
   try {
-    const { port } = await gateway.start()
+    const { port, adminUrl } = await gateway.start()
     const url = urlOf(config, port)
-    announce(config, url, log)
+    announce(config, url, adminUrl, log)
     return { ...gateway, url: `${url}${config.routePrefix}` }
   } catch (error) {
     throw new StartError(explainListen(error, config), { cause: error })
@@ -77,9 +77,10 @@ async function readKeys({ database }: Config, log: GatewayLog): Promise<readonly
   }
 }
 
-function announce(config: Config, url: string, log: GatewayLog): void {
+function announce(config: Config, url: string, adminUrl: string | undefined, log: GatewayLog): void {
   const sources = config.discovery.sources.map(({ source }) => source.name)
   log.info({ url, environment: config.environment, discovery: sources }, `munjigi listens on ${url}`)
+  if (adminUrl !== undefined) log.info({ url: adminUrl }, `admin endpoints on ${adminUrl}/admin`)
   if (config.environment === 'production') return
   log.info({}, `  API docs   ${url}${config.routePrefix}/docs`)
   // Under the public address and no other: a login that begins elsewhere cannot come back.

@@ -39,6 +39,7 @@ export const munjigi: Relay = {
       args: [main],
       env: {
         NODE_ENV: 'production',
+        ADMIN_PORT: '0',
         HOST: '127.0.0.1',
         PORT: String(port),
         PUBLIC_URL: `http://127.0.0.1:${port}`,

@@ -39,6 +39,7 @@ export interface Config {
   readonly tokens: TokensConfig
   readonly oauth: OAuthConfig
   readonly protection: ProtectionConfig
+  readonly admin: AdminConfig
   /** Where the gateway registers itself, if it does. */
   readonly registration: RegistrationConfig | undefined
 }
@@ -113,6 +114,15 @@ interface ProtectionConfig {
   readonly bodyLimit: number | undefined
   readonly tokenRate: RateConfig
   readonly tokenFailureRate: RateConfig
+}
+
+/** Where the gateway tells an operator how it is doing. */
+export interface AdminConfig {
+  /** Of the admin endpoints' own; undefined where they are on the main port. */
+  readonly port: number | undefined
+  readonly host: string
+  /** Who bears it may ask from anywhere. */
+  readonly token: string | undefined
 }
 
 /** So many in so many seconds. */

@@ -1,5 +1,6 @@
 import { type Description, descriptionSchema } from '../discovery/description.ts'
 import type { Environment } from '../discovery/source.ts'
+import { splitWeight } from '../discovery/weighted-url.ts'
 import type { Fault, FilePlace } from './fault.ts'
 import { expectations } from './issues.ts'
 import { parseServiceUrls } from './service-urls.ts'
@@ -91,7 +92,8 @@ function isReadable(node: YamlNode | undefined): boolean {
 
 function readUrls(node: YamlNode, faults: Fault[]): readonly string[] {
   const items = node.items ?? [node]
-  const urls = new Set<string>()
+  const urls: string[] = []
+  const named = new Set<string | undefined>()
   if (items.length === 0) faults.push({ place: node.place, found: node.found, expected: urlsExpected })
   for (const item of items.filter(isReadable)) {
     if (typeof item.value !== 'string') {
@@ -103,13 +105,15 @@ function readUrls(node: YamlNode, faults: Fault[]): readonly string[] {
     for (const { expected } of parsed.problems)
       faults.push({ place: item.place, found: item.found, expected })
     for (const url of parsed.urls) {
-      if (urls.has(url)) {
+      const place = splitWeight(url)?.url
+      if (named.has(place)) {
         faults.push({ place: item.place, found: `${item.found} twice`, expected: 'each instance once' })
       }
-      urls.add(url)
+      named.add(place)
+      urls.push(url)
     }
   }
-  return [...urls]
+  return urls
 }
 
 /** A mapping's entries; none where it is empty, a fault and undefined where it is something else. */
@@ -134,8 +138,9 @@ function unknownKeys(node: YamlNode, known: readonly string[]): readonly Fault[]
 function pathsClaimedTwice(root: YamlNode | undefined, services: GatewayFile['services']): readonly Fault[] {
   const faults: Fault[] = []
   const claims = new Map<string, { readonly service: string; readonly place: FilePlace }>()
-  for (const [service, { path, enable }] of services) {
-    if (enable === false) continue
+  for (const [service, { path, enable, 'canary-of': stable }] of services) {
+    // A canary's paths are those of the service that it stands in for.
+    if (enable === false || stable !== undefined) continue
     const node = nodeAt(root!, ['services', service])
     // Where nothing is said the path is /api/<service>; a discovered service may still say otherwise itself.
     const paths = path ?? (enable === true ? [`/api/${service}`] : [])

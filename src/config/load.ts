@@ -2,6 +2,7 @@ import { networkInterfaces as systemInterfaces } from 'node:os'
 import type { Environment } from '../discovery/source.ts'
 import type { ProviderKind } from '../oauth/provider.ts'
 import { providerKinds } from '../oauth/providers/index.ts'
+import { readAdmin } from './admin.ts'
 import type { Config } from './config.ts'
 import { readDatabase } from './database.ts'
 import { readEnvironment, readSettings } from './environment.ts'
@@ -51,6 +52,7 @@ export function openConfig(input: LoadInput): { readonly config: Config; readonl
   const database = readDatabase(read.values, environment, cwd, faults)
   const tokens = readTokens(read.values, faults)
   const oauth = readOAuth(read.values, environment, providers, faults)
+  const admin = readAdmin(read.values, faults)
   faults.push(...fileFaults)
   if (faults.length > 0) throw new ConfigError(faults)
 
@@ -83,6 +85,7 @@ export function openConfig(input: LoadInput): { readonly config: Config; readonl
       tokenRate: values.TOKEN_RATE_LIMIT,
       tokenFailureRate: values.TOKEN_FAILURE_LIMIT,
     },
+    admin,
     registration,
   })
   return { config, file }

@@ -1,4 +1,5 @@
 import type { Environment } from '../discovery/source.ts'
+import { joinWeight, mostWeight, splitWeight } from '../discovery/weighted-url.ts'
 import { type Fault, shown } from './fault.ts'
 
 /** A URL that cannot be used, and what was expected instead. */
@@ -12,8 +13,8 @@ const schemes = 'http://host:port, https://host:port, host:port or srv+http://_h
 const hostName = /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/
 
 /**
- * Reads the places of one service's instances: URLs separated by commas, each absolute and without a path.
- * Gives them normalised (`http://localhost:8001`), in the order written.
+ * Reads the places of one service's instances: URLs separated by commas, each absolute and without a path, and each
+ * with a weight if it has one (`http://localhost:8001; weight=3`). Gives them normalised, in the order written.
  */
 export function parseServiceUrls(text: string): { urls: readonly string[]; problems: readonly UrlProblem[] } {
   const urls: string[] = []
@@ -25,12 +26,22 @@ export function parseServiceUrls(text: string): { urls: readonly string[]; probl
       problems: [{ found: 'user information (not shown)', expected: 'URLs without user information' }],
     }
   }
+  const named = new Set<string>()
   for (const item of text.split(',').map((part) => part.trim())) {
-    const result = parseServiceUrl(item)
+    const weighted = splitWeight(item)
+    if (weighted === undefined) {
+      const expected = `a weight from 0 to ${mostWeight} and nothing else after the URL, as in http://localhost:8001; weight=3`
+      problems.push({ found: shown(item), expected })
+      continue
+    }
+    const result = parseServiceUrl(weighted.url)
     if ('expected' in result) problems.push(result)
-    else if (urls.includes(result.url))
+    else if (named.has(result.url))
       problems.push({ found: `${shown(item)} twice`, expected: 'each instance once' })
-    else urls.push(result.url)
+    else {
+      named.add(result.url)
+      urls.push(joinWeight({ ...weighted, url: result.url }))
+    }
   }
   return { urls, problems }
 }

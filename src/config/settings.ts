@@ -1,6 +1,8 @@
 import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { duration, pathPrefix, timeout } from '../discovery/description.ts'
+import { host, port } from './address-schemas.ts'
+import { adminSettings } from './admin-settings.ts'
 import { databaseSettings } from './database-settings.ts'
 import { oauthSettings } from './oauth-settings.ts'
 import { protectionSettings } from './protection-settings.ts'
@@ -21,23 +23,6 @@ export interface Setting {
   /** What is expected in production, where it must be set. */
   readonly inProduction?: string
 }
-
-/** A host name (RFC 1123) or an IP address, IPv6 with or without brackets. */
-const hostMessage = 'expected a host name or an IP address, without scheme or port'
-const host = z
-  .string()
-  .transform((text) => text.replace(/^\[(.*)\]$/, '$1'))
-  .refine(
-    (text) => isIP(text) !== 0 || /^(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(text),
-    hostMessage,
-  )
-
-const portMessage = 'expected a port from 0 (any free one) to 65535'
-const port = z
-  .string()
-  .regex(/^\d{1,5}$/, portMessage)
-  .transform(Number)
-  .refine((value) => value <= 65535, portMessage)
 
 const publicUrlMessage =
   'expected an absolute http or https URL without a path, such as https://www.jinmini.com'
@@ -113,6 +98,7 @@ export const settings = {
     default: '10s',
   },
   ...protectionSettings,
+  ...adminSettings,
   ...databaseSettings,
   ...tokenSettings,
   ...oauthSettings,

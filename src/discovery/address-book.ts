@@ -14,10 +14,22 @@ export interface AddressBook {
   /** True once every source has given its first snapshot. An outage after that does not make it false. */
   ready(): boolean
   sources(): readonly SourceStatus[]
+  /** What the services and the operator could not be brought to agree upon, one sentence each. */
+  problems(): readonly string[]
+  /** Where what the table says of a service comes from; undefined for one that is not known. */
+  provenance(service: string): Provenance | undefined
   /** Takes over what gateway.yaml says now: the operator's word at once, a changed source once it has spoken. */
   reload(next: RoutingConfig, previous: RoutingConfig): void
   start(): void
   stop(): Promise<void>
+}
+
+/** Where a service's entry comes from. */
+export interface Provenance {
+  /** The source that spoke for it last, as in `DISCOVERY`. */
+  readonly source: string
+  /** `held`: the last known instances, of which the source no longer names any. `vanished`: nor does it the service. */
+  readonly state: 'named' | 'held' | 'vanished'
 }
 
 export interface AddressBookOptions {
@@ -70,6 +82,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
   let lastRebuildAt = -Infinity
   let complete = discovery.sources.length === 0
   let reported = new Set<string>()
+  const spokenFor = new Map<string, string>()
 
   const slots = discovery.sources.map((configured): Slot => {
     const watcher = createWatcher({ configured, log, onChange: scheduleRebuild })
@@ -108,15 +121,42 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     settling = undefined
     lastRebuildAt = now()
     const snapshots = slots.map(snapshotOf)
-    remember(mergeSnapshots(snapshots.map((snapshot) => snapshot ?? [])))
-    const { routes, problems } = buildRoutes(known(), overrides, reserved, table)
+    const merged = mergeSnapshots(snapshots.map((snapshot) => snapshot ?? []))
+    remember(merged)
+    attribute(snapshots, merged)
+    const heardAll = snapshots.every((snapshot) => snapshot !== undefined)
+    const { routes, problems } = buildRoutes(known(), overrides, reserved, table, heardAll)
     for (const problem of problems) {
       if (!reported.has(problem)) log.warn({}, `address book: ${problem}`)
     }
     reported = new Set(problems)
     table = Object.freeze({ version: table.version + 1, routes: Object.freeze(routes) })
     for (const listener of listeners) tell(listener)
-    complete ||= snapshots.every((snapshot) => snapshot !== undefined)
+    complete ||= heardAll
+  }
+
+  /** Of equals it is told by identity who was heard: the rule is mergeSnapshots' alone. */
+  function attribute(
+    snapshots: readonly (readonly Service[] | undefined)[],
+    merged: ReadonlyMap<string, Service>,
+  ): void {
+    for (const [index, snapshot] of snapshots.entries()) {
+      for (const service of snapshot ?? []) {
+        if (merged.get(service.name) === service) {
+          spokenFor.set(service.name, slots[index]!.configured.source.name)
+        }
+      }
+    }
+    for (const name of spokenFor.keys()) if (!memories.has(name)) spokenFor.delete(name)
+  }
+
+  function provenance(name: string): Provenance | undefined {
+    const memory = memories.get(name)
+    const source = spokenFor.get(name)
+    if (memory === undefined || source === undefined) return undefined
+    const { vanished, emptySince, service } = memory
+    const isHeld = emptySince !== undefined && service.instances.length > 0
+    return { source, state: vanished ? 'vanished' : isHeld ? 'held' : 'named' }
   }
 
   /** A listener that breaks must not take the source down that happened to speak, nor the other listeners. */
@@ -185,6 +225,8 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     // Not from the snapshots themselves: the table that shows the last one may be a moment away.
     ready: () => complete,
     sources: () => slots.map(({ watcher }) => watcher.status()),
+    problems: () => [...reported],
+    provenance,
     reload(next, previous) {
       overrides = next.services
       const changed = slots.flatMap((slot) => {

@@ -50,6 +50,20 @@ const wholeNumber = (least: number, most: number) => {
     .pipe(z.int(message).min(least, message).max(most, message))
 }
 
+const percentMessage = 'expected a percentage such as 50%'
+
+/** A share, in whole per cent: `50%`, or 50. */
+const percentage = z.union(
+  [
+    z.int(percentMessage).min(0, percentMessage).max(100, percentMessage),
+    z
+      .string()
+      .regex(/^(?:100|\d{1,2})%?$/)
+      .transform((text) => Number.parseInt(text, 10)),
+  ],
+  percentMessage,
+)
+
 /** RFC 6749, appendix A.4: scope-token. */
 const scopeToken = z
   .string('expected a scope such as users:read')
@@ -110,6 +124,22 @@ const paths = z
   .union([path, z.array(path).min(1)], 'expected a path such as /api/users, or a list of them')
   .transform((value) => (Array.isArray(value) ? value : [value]))
 
+const serviceNameMessage = 'expected the name of a service such as users'
+const serviceName = z
+  .string(serviceNameMessage)
+  .regex(/^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$/, serviceNameMessage)
+
+const headerValueMessage = 'expected a header and its value such as X-Canary=1'
+/** RFC 9110 §5.6.2 and §5.5: a token, and visible characters. */
+const headerValuePattern = /^([!#$%&'*+.^`|~\w-]+)=([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)$/
+const headerValue = z
+  .string(headerValueMessage)
+  .regex(headerValuePattern, headerValueMessage)
+  .transform((text) => {
+    const [, name = '', value = ''] = headerValuePattern.exec(text) ?? []
+    return { name: name.toLowerCase(), value }
+  })
+
 const documentMessage = 'expected a path such as /openapi.json, or false for none'
 const portMessage = 'expected a port number from 1 to 65535, or the name of a port'
 const providerMessage = 'expected the name of a provider such as google'
@@ -160,6 +190,24 @@ export const descriptionSchema = z
       )
       .describe('port name or number'),
     protocol: z.enum(['http', 'https'], 'expected http or https').describe('how the house is spoken to'),
+    'eject-after': wholeNumber(0, 1000).describe('failures in a row that eject an instance; 0 for never'),
+    'eject-time': timeout.describe('for how long the first time; ever longer after that'),
+    'eject-share': percentage.describe('how much of the service may be ejected at once, but always one'),
+    panic: percentage.describe('where less of the service would be left, all of it is used; 0% for never'),
+    'slow-start': duration.describe('over how long a new instance comes to its share'),
+    'retry-budget': percentage.describe('how much of the requests of the last 10 s may be retries'),
+    concurrency: wholeNumber(1, 99_999).describe(
+      'requests that an instance gets at a time; absent for no limit',
+    ),
+    queue: wholeNumber(0, 99_999).describe('requests that may wait where every instance has that many'),
+    'queue-timeout': timeout.describe('for how long they wait'),
+    'canary-of': serviceName.describe(
+      'service of which this one answers some requests; it has no path of its own',
+    ),
+    'canary-percent': percentage.describe('how many of them'),
+    'canary-header': headerValue.describe('those that have this header'),
+    'mirror-to': serviceName.describe('service that is sent copies of requests; its replies are thrown away'),
+    'mirror-percent': percentage.describe('of how many of them'),
     balance: z.enum(policyNames, `expected one of ${policyNames.join(', ')}`).describe('balancing policy'),
   })
   .partial()

@@ -1,4 +1,7 @@
 import type { Description, GuardedPath } from './description.ts'
+import { healthSettings } from './health-settings.ts'
+import { loadSettings } from './load-settings.ts'
+import { addSideTraffic, type Member, operatorsWords } from './side-traffic.ts'
 import type { Service } from './source.ts'
 import type { Route, Table } from './table.ts'
 
@@ -34,20 +37,29 @@ export function mergeSnapshots(snapshots: readonly (readonly Service[])[]): Map<
  * Services → routes. The operator's word (`overrides`, gateway.yaml) wins over what a service says of itself.
  * Two services claiming one prefix: who held it in `previous` keeps it, so that a newcomer never takes a
  * living service's traffic; a vanished service yields to anybody.
+ *
+ * @param complete every source has spoken: a service that is not among these is not there
  */
 export function buildRoutes(
   services: Iterable<KnownService>,
   overrides: ReadonlyMap<string, Description>,
   reserved: (prefix: string) => boolean,
   previous: Table,
+  complete = false,
 ): MergeResult {
   const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
   const claims = new Map<string, Claim[]>()
   const problems: string[] = []
+  const members = new Map<string, Member>()
   for (const service of services) {
-    const description: Description = { ...service.description, ...overrides.get(service.name) }
+    const word = overrides.get(service.name)
+    const description: Description = { ...ownWords(service, word, problems), ...word }
     if (description.enable === false) continue
-    for (const route of routesOf(service, description, problems)) {
+    const settings = settingsOf(service, description)
+    members.set(service.name, { description, routeAt: (place) => ({ ...settings, ...place }) })
+    // It has no path of its own, whoever says that it is one.
+    if ((word?.['canary-of'] ?? service.description['canary-of']) !== undefined) continue
+    for (const route of routesOf(service, description, settings, problems)) {
       const { prefix } = route
       if (reserved(prefix)) {
         problems.push(`service ${service.name} claims ${prefix}, which is the gateway's own: left out`)
@@ -61,7 +73,7 @@ export function buildRoutes(
   }
   const routes = [...claims].map(([prefix, rivals]) => settle(prefix, rivals, holders.get(prefix), problems))
   routes.sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1))
-  return { routes, problems }
+  return { routes: addSideTraffic(routes, { members, overrides, complete, problems }), problems }
 }
 
 /** One service's wish for a prefix. */
@@ -88,7 +100,46 @@ function settle(
   return route
 }
 
-function routesOf(service: Service, description: Description, problems: string[]): Route[] {
+type Settings = Omit<Route, 'prefix' | 'strip' | 'auth' | 'scopes'>
+
+/** What holds at every path of a service. */
+function settingsOf(service: Service, description: Description): Settings {
+  return {
+    service: service.name,
+    timeoutMs: description.timeout,
+    retries: description.retries ?? 1,
+    openapi: description.openapi ?? '/openapi.json',
+    inject: description.inject,
+    balance: description.balance ?? 'p2c',
+    health: healthSettings(description),
+    ...loadSettings(description),
+    instances: service.instances,
+  }
+}
+
+/** What a service says of itself, without what is not for it to say. */
+function ownWords(
+  { name, description }: Service,
+  word: Description | undefined,
+  problems: string[],
+): Description {
+  if (!operatorsWords.some((key) => key in description)) return description
+  for (const key of ['canary-of', 'mirror-to'] as const) {
+    if (description[key] === undefined || word?.[key] !== undefined) continue
+    problems.push(
+      `service ${name} says ${key}=${description[key]} of itself: only gateway.yaml can say so, nothing is sent there`,
+    )
+  }
+  const own = Object.entries(description).filter(([key]) => !operatorsWords.some((word) => word === key))
+  return Object.fromEntries(own)
+}
+
+function routesOf(
+  service: Service,
+  description: Description,
+  settings: Settings,
+  problems: string[],
+): Route[] {
   const defaultPath = `/api/${service.name}`
   const paths = description.path ?? [defaultPath]
   const wanted = description.strip ?? (description.path === undefined ? defaultPath : '')
@@ -107,17 +158,11 @@ function routesOf(service: Service, description: Description, problems: string[]
       )
     }
     return {
+      ...settings,
       prefix,
-      service: service.name,
       strip: strippable ? wanted : '',
       auth: guarded,
       scopes: scope ?? description.scope ?? [],
-      timeoutMs: description.timeout,
-      retries: description.retries ?? 1,
-      openapi: description.openapi ?? '/openapi.json',
-      inject: description.inject,
-      balance: description.balance ?? 'p2c',
-      instances: service.instances,
     }
   })
 }

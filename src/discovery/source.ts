@@ -13,6 +13,8 @@ export interface Instance {
    * certificate names the name. Absent where the origin speaks for itself.
    */
   readonly serverName?: string
+  /** How much it takes beside the others: 1 where absent; 0 for no new requests. */
+  readonly weight?: number
 }
 
 /** What a source knows of one service. */
@@ -61,7 +63,10 @@ export type SourceVariables = Readonly<
 /** Where a source's settings come from. */
 export interface SourceInput {
   readonly environment: Environment
-  /** `<NAME>_SERVICE_URL` and gateway.yaml's `urls`, checked: service name → absolute URLs without a path. */
+  /**
+   * `<NAME>_SERVICE_URL` and gateway.yaml's `urls`, checked: service name → absolute URLs without a path, with their
+   * weight if they have one (weighted-url.ts).
+   */
   readonly urls: ReadonlyMap<string, readonly string[]>
 }
 

@@ -1,8 +1,10 @@
 import type { BalancingPolicyName } from '../proxy/balance/index.ts'
+import type { HealthSettings } from './health-settings.ts'
+import type { LoadSettings } from './load-settings.ts'
 import type { Instance } from './source.ts'
 
 /** One path prefix and the service it leads to, with every default filled in. */
-export interface Route {
+export interface Route extends LoadSettings {
   readonly prefix: string
   readonly service: string
   /** Cut from the front of the path before forwarding; empty for nothing. */
@@ -15,8 +17,28 @@ export interface Route {
   readonly openapi: string | false
   readonly inject: string | undefined
   readonly balance: BalancingPolicyName
+  /** The same object for every route of a service. */
+  readonly health: HealthSettings
   /** The same array for every route of a service; empty when none is known to be up. */
   readonly instances: readonly Instance[]
+  /** Another service that answers some of the requests. */
+  readonly canary?: Canary | undefined
+  /** Another service that is sent copies of some. */
+  readonly mirror?: Mirror | undefined
+}
+
+/** The requests that have the header, and so many per cent of the others. */
+export interface Canary {
+  readonly percent: number
+  /** Its name in lower case. */
+  readonly header: { readonly name: string; readonly value: string } | undefined
+  /** The same place at the other service. */
+  readonly route: Route
+}
+
+export interface Mirror {
+  readonly percent: number
+  readonly route: Route
 }
 
 /** The address book at one moment. It never changes: a new one takes its place. */

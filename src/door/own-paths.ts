@@ -1,7 +1,17 @@
 /** Never prefixed: orchestrators and other programs look for them at fixed places. */
 const fixed = ['livez', 'readyz', 'metrics', '.well-known']
 /** Under `ROUTE_PREFIX` where that is set. Those of parts still to come are kept free for them. */
-const prefixed = ['docs', 'openapi.json', 'openapi', 'tokens', 'oauth', 'login', 'dashboard', 'favicon.ico']
+const prefixed = [
+  'docs',
+  'openapi.json',
+  'openapi',
+  'tokens',
+  'oauth',
+  'login',
+  'admin',
+  'dashboard',
+  'favicon.ico',
+]
 
 export interface OwnPaths {
   /** Whether the gateway itself answers this path. */

@@ -22,6 +22,8 @@ export interface Rooms {
   readonly tokens: Middleware<DoorState>
   /** `/oauth`, `/oauth/*` and `/login`. */
   readonly oauth: Middleware<DoorState>
+  /** `/admin/*`, where it has no port of its own. */
+  readonly admin: Middleware<DoorState> | undefined
   /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
   readonly pages: Middleware<DoorState>
   /** Where there is a limit. */
@@ -44,12 +46,29 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
       at('/readyz', rooms.readyz),
       rooms.tokens, //                          /tokens/*, /.well-known/*
       rooms.oauth, //                           /oauth/*, /login
+      ...(rooms.admin ? [rooms.admin] : []), // /admin/*
       rooms.pages, //                           /, /docs, /openapi.json
       notFound,
     ]),
   )
   if (rooms.bodyLimit) app.use(rooms.bodyLimit) // 413 before a house hears of it
   app.use(rooms.proxy) //                       /api/**: route, instance, house
+  app.use(notFound)
+}
+
+/** What answers on the port of the admin endpoints. */
+export interface AdminRooms extends Pick<Rooms, 'begin' | 'accessLog' | 'errorBoundary' | 'securityHeaders'> {
+  readonly admin: Middleware<DoorState>
+}
+
+/** The same of the admin endpoints' own port, where they have one: nothing else is there. */
+export function mountAdminRoutes(app: Koa<DoorState>, rooms: AdminRooms): void {
+  app.use(rooms.begin)
+  app.use(rooms.accessLog)
+  app.use(rooms.errorBoundary)
+  app.use(checkPath)
+  app.use(rooms.securityHeaders)
+  app.use(rooms.admin) //                       /admin/*
   app.use(notFound)
 }
 

@@ -70,8 +70,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       // The gateway has no WebSocket of its own, and what is its own is no service's.
       route = ownPaths.includes(path) ? undefined : routes.find(path)
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
-      const found = route
-      const verdict = guard(route, incoming.rawHeaders)
+      const found = routes.choose(route, incoming.rawHeaders)
+      route = found
+      const verdict = guard(found, incoming.rawHeaders)
       if (!(verdict instanceof Promise)) {
         enter(found, verdict)
         return

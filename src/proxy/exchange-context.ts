@@ -5,6 +5,7 @@ import type { ProxyRoute } from './routes.ts'
 /** What every exchange of one gateway shares. */
 export interface ExchangeContext {
   readonly outliers: OutlierDetection
+  readonly random: () => number
   /** Longest silence within a body, either way. */
   readonly idleTimeoutMs: number
   /** True from the moment the gateway drains: replies then say `Connection: close`. */

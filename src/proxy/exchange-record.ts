@@ -15,6 +15,8 @@ export abstract class ExchangeRecord extends KoaProxiesContext {
   sent = 0
   /** Of those sent: on an instance that the address book no longer knew when the attempt failed. */
   departed = 0
+  /** Attempts that came to nothing before anything was written. */
+  unsent = 0
   bytesSent = 0
   failure: GatewayError | undefined
 }

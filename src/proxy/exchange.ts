@@ -2,43 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
+import { overloaded } from './concurrency.ts'
+import { ExchangeAttempts } from './exchange-attempts.ts'
 import type { ExchangeContext } from './exchange-context.ts'
-import { ExchangeRecord } from './exchange-record.ts'
 import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import { breakOff, endWith, reasonPhrase } from './reply.ts'
-import { mayRetry, noInstance, pickUpstream } from './retry.ts'
 import type { ProxyRoute } from './routes.ts'
-import { type Upload, uploadOf } from './upload.ts'
-import { classifyFailure } from './upstream-errors.ts'
-import type { Upstream } from './upstreams.ts'
-import { Watch } from './watch.ts'
 
 /**
- * What is being waited for: decides what a timer that runs out means. While the reply's body comes (`download`)
- * undici watches for silence; `delivery` is waiting for the client to take what was written.
- */
-type Phase = 'upload' | 'head' | 'download' | 'delivery' | 'over'
-
-/**
- * One proxied request from the door to the house and back.
+ * One proxied request from the door to the house and back: exchange-attempts.ts has the way there, this is the way
+ * back.
  *
  * It is a class, and undici's dispatch handler itself, because one is made for every request: one allocation,
  * no closures but two.
  */
-export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandler {
-  private readonly context: ExchangeContext
-  private readonly incoming: IncomingMessage
+export class Exchange extends ExchangeAttempts {
   private readonly outgoing: ServerResponse
   private readonly identity: ForwardedIdentity
-  private readonly tried: Upstream[] = []
-  private headers: string[] = []
-  private bodySent = false
-  private upload: Upload | null = null
-  private controller: Dispatcher.DispatchController | undefined
-  private phase: Phase = 'head'
-  private readonly watch = new Watch(() => this.timedOut())
   private remaining = -1
-  private inFlight = false
 
   constructor(
     context: ExchangeContext,
@@ -47,9 +28,7 @@ export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandl
     outgoing: ServerResponse,
     identity: ForwardedIdentity,
   ) {
-    super(path, incoming.url ?? '/')
-    this.context = context
-    this.incoming = incoming
+    super(context, path, incoming)
     this.outgoing = outgoing
     this.identity = identity
   }
@@ -57,54 +36,14 @@ export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandl
   /** Starts forwarding. Everything after this happens in undici's callbacks. */
   send(route: ProxyRoute): void {
     const { rawHeaders } = this.incoming
-    const head = requestHeaders(rawHeaders, this.identity, this.user, this.context.reservedHeaders)
-    this.headers = head.headers
-    this.outgoing.on('close', () => this.onClientClose())
-    if (head.hasBody) {
-      this.upload = uploadOf(this.incoming, this.context.bodyLimit)
-      this.wait('upload', this.context.idleTimeoutMs)
-    } else this.wait('head', route.timeoutMs)
-    this.attempt(route)
-  }
-
-  private attempt(route: ProxyRoute): void {
-    const upstream = pickUpstream(route, this.tried)
-    if (upstream === undefined) {
-      this.fail(noInstance(route))
-      return
-    }
-    this.upstream = upstream
-    this.controller = undefined
-    this.tried.push(upstream)
-    this.attempts += 1
-    this.inFlight = true
-    upstream.inFlight += 1
-    upstream.pool.dispatch(
-      {
-        path: this.url,
-        method: this.incoming.method as Dispatcher.HttpMethod,
-        headers:
-          upstream.hostHeader === undefined ? this.headers : ['host', upstream.hostHeader, ...this.headers],
-        body: this.upload,
-      },
-      this,
+    const { headers, hasBody } = requestHeaders(
+      rawHeaders,
+      this.identity,
+      this.user,
+      this.context.reservedHeaders,
     )
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller
-    this.sent += 1
-    // The caller left, or the deadline passed, while a connection was being made.
-    if (this.phase === 'over') controller.abort(new Error('exchange is over'))
-  }
-
-  onBodySent(): void {
-    if (this.phase === 'upload') this.watch.within(this.context.idleTimeoutMs)
-  }
-
-  onRequestSent(): void {
-    this.bodySent = true
-    if (this.phase === 'upload') this.wait('head', this.route!.timeoutMs)
+    this.outgoing.on('close', () => this.onClientClose())
+    this.begin(route, headers, hasBody)
   }
 
   onResponseStart(
@@ -211,22 +150,11 @@ export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandl
       this.settle()
       return
     }
-    const failure = classifyFailure(error, this.controller !== undefined, this.status !== 0)
-    if (failure.blamesInstance) this.context.outliers.failed(this.route!.group, this.upstream!)
-    // The table may have changed meanwhile, and the instances that this route knew be gone.
-    const route = this.context.renew(this.route!)
-    if (!failure.neverSent && !route.group.all.includes(this.upstream!)) this.departed += 1
-    const request = { method: this.incoming.method ?? 'GET', hasBody: this.upload !== null }
-    if (!this.outgoing.headersSent && mayRetry(request, failure, this, route)) {
-      this.route = route
-      this.attempt(route)
-      return
-    }
-    this.fail(new GatewayError(failure.code, { cause: error }))
+    this.attemptFailed(error, !this.outgoing.headersSent)
   }
 
   /** Ends in an error: a problem reply where nothing was sent yet, a broken connection where it was. */
-  private fail(error: GatewayError): void {
+  protected fail(error: GatewayError): void {
     this.failure = error
     if (this.outgoing.headersSent) {
       breakOff(this.outgoing, error.code === 'request_timeout')
@@ -241,17 +169,6 @@ export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandl
     this.over()
     this.release()
     this.onFinish()
-  }
-
-  private over(): void {
-    this.phase = 'over'
-    this.watch.end()
-  }
-
-  private release(): void {
-    if (!this.inFlight) return
-    this.inFlight = false
-    this.upstream!.inFlight -= 1
   }
 
   private onClientClose(): void {
@@ -269,15 +186,14 @@ export class Exchange extends ExchangeRecord implements Dispatcher.DispatchHandl
     this.controller?.abort(new Error('given up'))
   }
 
-  private wait(phase: Phase, ms: number): void {
-    this.phase = phase
-    this.watch.within(ms)
-  }
-
   /** Silence for too long, of whichever side it was waited for. */
-  private timedOut(): void {
+  protected timedOut(): void {
     const { phase } = this
     if (phase === 'over') return
+    if (this.waiting) {
+      this.fail(overloaded(this.route!))
+      return
+    }
     // An upload stands still: the client sends nothing, or the house takes nothing of what has come.
     const clientStalled = phase === 'delivery' || (phase === 'upload' && this.incoming.readableLength === 0)
     if (phase === 'head' && this.controller !== undefined) {

@@ -44,7 +44,16 @@ const removedFromRequest = new Set([
   'via',
   'x-request-id',
   'x-real-ip',
+  'x-mirrored',
+  'x-request-timeout-ms',
 ])
+
+/**
+ * How long a reply is waited for from the moment that the house has the whole request, in milliseconds. No standard
+ * names such a header; Envoy's x-envoy-expected-rq-timeout-ms is about the whole reply, which would have an Envoy
+ * beside the house cut streams off.
+ */
+export const timeoutHeader = 'x-request-timeout-ms'
 
 /** Families of names that only the gateway may speak under: any spelling of them is a look-alike. */
 const reservedFamilies = ['x-forwarded-', 'x-user-']

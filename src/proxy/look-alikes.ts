@@ -1,6 +1,7 @@
 import { createLookup, type Lookup, type Route } from '../discovery/table.ts'
 
-type Guarded = Pick<Route, 'prefix' | 'auth' | 'scopes'>
+type Guard = Pick<Route, 'auth' | 'scopes'>
+type Guarded = Guard & Pick<Route, 'prefix'>
 
 /**
  * Looks a path up, and asks of its caller what a longer prefix asks that it resembles: with `/api/open; auth=none`
@@ -73,9 +74,10 @@ function prefixesOf(plain: string): string[] {
 const strictness = { none: 0, optional: 1, required: 2 }
 
 /** Of a route that asks nobody anything scopes count for nothing. */
-const scopesOf = ({ auth, scopes }: Guarded) => (auth === 'none' ? [] : scopes)
+const scopesOf = ({ auth, scopes }: Guard) => (auth === 'none' ? [] : scopes)
 
-function asksMore(one: Guarded, other: Guarded): boolean {
+/** Whether there are callers whom `other` lets pass and `one` does not. */
+export function asksMore(one: Guard, other: Guard): boolean {
   const known = scopesOf(other)
   return (
     strictness[one.auth] > strictness[other.auth] || scopesOf(one).some((scope) => !known.includes(scope))
@@ -83,7 +85,7 @@ function asksMore(one: Guarded, other: Guarded): boolean {
 }
 
 /** The route, where `other` asks for more with a guard that asks for what both ask. */
-function bothGuards<T extends Guarded>(route: T, other: T): T {
+export function bothGuards<T extends Guard>(route: T, other: Guard): T {
   if (!asksMore(other, route)) return route
   return {
     ...route,

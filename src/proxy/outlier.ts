@@ -1,5 +1,7 @@
+import type { HealthSettings } from '../discovery/health-settings.ts'
 import type { Log } from '../observability/log.ts'
 import type { Upstream } from './upstreams.ts'
+import { mostEjected, type Usable, usableOf } from './usable.ts'
 
 /** A service's instances: all of them, and those that requests may be sent to now. */
 export interface UpstreamGroup {
@@ -14,73 +16,127 @@ export interface OutlierDetection {
   succeeded(group: UpstreamGroup, upstream: Upstream): void
   /** No reply: refused, reset, timed out. */
   failed(group: UpstreamGroup, upstream: Upstream): void
-  /** A group over these upstreams, honouring ejections made under an earlier table. */
-  group(service: string, all: readonly Upstream[]): UpstreamGroup
+  /** The service's group from now on, over these upstreams; ejections made under an earlier table hold. */
+  group(service: string, all: readonly Upstream[], settings: HealthSettings): UpstreamGroup
+  /** Lets go of all services but these. */
+  retain(services: { has(service: string): boolean }): void
   stop(): void
 }
 
-const failuresToEject = 5
-const baseEjectionMs = 30_000
+/** Time as it passes, or as a test has it pass. */
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  now(): number
+  /** Calls back once, in so many milliseconds, unless the function it gives is called before. */
+  after(ms: number, callback: () => void): () => void
+}
+
+/** A service's group and what goes with it. */
+interface Kept {
+  readonly group: UpstreamGroup
+  readonly settings: HealthSettings
+  panic: boolean
+  forget: () => void
+}
+
 const longestEjectionMs = 300_000
 
 /**
- * Passive health, by the rules of Envoy's outlier detection: five failures in a row eject an instance for
- * 30 s × the number of times, at most 300 s. Half of a service may be ejected at the most, and where that
- * would be exceeded everybody is used: a guess must not do more harm than the fault it guards against.
+ * Passive health, by the rules of Envoy's outlier detection: failures in a row eject an instance for a time × how
+ * often it has been ejected, at most 300 s. Only a share of a service is ever ejected at once, and where too few
+ * would be left everybody is used: a guess must not do more harm than the fault it guards against. Nothing but
+ * these events does any work: a request reads `usable` and each upstream's `weight` as they are.
  */
-export function createOutlierDetection({ log }: { log: Log }): OutlierDetection {
-  const groups = new Set<WeakRef<UpstreamGroup>>()
-  const timers = new Set<NodeJS.Timeout>()
+export function createOutlierDetection(options: { log: Log; clock?: Clock }): OutlierDetection {
+  const { log, clock = systemClock } = options
+  const services = new Map<string, Kept>()
 
-  function refresh(): void {
-    for (const reference of groups) {
-      const group = reference.deref()
-      if (group === undefined) groups.delete(reference)
-      else group.usable = usableOf(group.all)
-    }
+  function refresh(kept: Kept): void {
+    const { group, settings } = kept
+    const now = clock.now()
+    const usable = usableOf(group.all, settings, now)
+    group.usable = usable.upstreams
+    tellPanic(kept, usable)
+    kept.forget()
+    if (usable.holdsUntil === Infinity) kept.forget = nothing
+    // Timers may be a fraction of a millisecond early.
+    else kept.forget = clock.after(usable.holdsUntil - now + 1, () => refresh(kept))
   }
 
-  function eject(group: UpstreamGroup, upstream: Upstream): void {
-    upstream.ejections += 1
-    const ms = Math.min(baseEjectionMs * upstream.ejections, longestEjectionMs)
-    upstream.ejectedUntil = performance.now() + ms
+  function tellPanic(kept: Kept, { panic }: Usable): void {
+    const { service, all } = kept.group
+    if (panic && !kept.panic) {
+      log.warn({ service }, `${service}: too few of its ${all.length} instances are left: all take part`)
+    }
+    kept.panic = panic
+  }
+
+  function eject({ group, settings }: Kept, upstream: Upstream, now: number): void {
+    const { ejectTimeMs, ejectAfter } = settings
+    // One is forgiven for each time that it has been in since.
+    const forgiven = Math.floor((now - upstream.ejectedUntil) / ejectTimeMs)
+    upstream.ejections = Math.max(0, upstream.ejections - forgiven) + 1
+    const ms = Math.min(ejectTimeMs * upstream.ejections, Math.max(longestEjectionMs, ejectTimeMs))
+    upstream.ejectedUntil = now + ms
+    upstream.warmingSince = upstream.ejectedUntil
     log.warn(
       { service: group.service, instance: upstream.address },
-      `${group.service}@${upstream.address} ejected for ${ms / 1000} s after ${failuresToEject} failures in a row`,
+      `${group.service}@${upstream.address} ejected for ${ms / 1000} s after ${ejectAfter} failures in a row`,
     )
-    refresh()
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      refresh()
-    }, ms + 1)
-    timers.add(timer.unref())
   }
 
   return {
     succeeded(_group, upstream) {
-      if (upstream.consecutiveFailures === 0 && upstream.ejections === 0) return
-      upstream.consecutiveFailures = 0
-      if (upstream.ejectedUntil <= performance.now()) upstream.ejections = 0
+      if (upstream.consecutiveFailures !== 0) upstream.consecutiveFailures = 0
     },
-    failed(group, upstream) {
+    failed({ service }, upstream) {
       upstream.consecutiveFailures += 1
-      const due =
-        upstream.consecutiveFailures >= failuresToEject && upstream.ejectedUntil <= performance.now()
-      if (due && group.all.length > 1) eject(group, upstream)
+      const kept = services.get(service)
+      // Without a reply since its return, the first failure ejects it again.
+      if (kept === undefined || upstream.consecutiveFailures < kept.settings.ejectAfter) return
+      const now = clock.now()
+      const { all } = kept.group
+      if (upstream.ejectedUntil > now || !all.includes(upstream)) return
+      const ejected = all.filter((one) => one.ejectedUntil > now).length
+      if (ejected >= mostEjected(kept.settings, all.length)) return
+      eject(kept, upstream, now)
+      refresh(kept)
     },
-    group(service, all) {
-      const group: UpstreamGroup = { service, all, usable: usableOf(all) }
-      groups.add(new WeakRef(group))
+    group(service, all, settings) {
+      const previous = services.get(service)
+      previous?.forget()
+      // The first instances of a service take everything at once: there is nobody else who could.
+      const spares = previous !== undefined && previous.group.all.length > 0
+      for (const upstream of all) {
+        if (upstream.isNew && spares) upstream.warmingSince = clock.now()
+        upstream.isNew = false
+      }
+      const group: UpstreamGroup = { service, all, usable: all }
+      const kept: Kept = { group, settings, panic: previous?.panic ?? false, forget: nothing }
+      services.set(service, kept)
+      refresh(kept)
       return group
     },
+    retain(wanted) {
+      for (const [service, { forget }] of services) {
+        if (wanted.has(service)) continue
+        forget()
+        services.delete(service)
+      }
+    },
     stop() {
-      for (const timer of timers) clearTimeout(timer)
+      for (const { forget } of services.values()) forget()
+      services.clear()
     },
   }
 }
 
-function usableOf(all: readonly Upstream[]): readonly Upstream[] {
-  const now = performance.now()
-  const usable = all.filter((upstream) => upstream.ejectedUntil <= now)
-  return usable.length * 2 >= all.length ? usable : all
+const nothing = () => {}
+
+const systemClock: Clock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref()
+    return () => clearTimeout(timer)
+  },
 }

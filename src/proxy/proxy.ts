@@ -42,6 +42,18 @@ export interface ProxyOptions {
 }
 
 /**
+ * TRACE would show whoever can have it sent what the house was sent on his behalf (RFC 9110 §9.3.8).
+ * @throws GatewayError `method_not_allowed` (405)
+ */
+export function checkMethod(method: string): void {
+  if (method !== 'TRACE') return
+  throw new GatewayError('method_not_allowed', {
+    detail: 'TRACE is not forwarded.',
+    headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
+  })
+}
+
+/**
  * The proxy: finds the route, has the caller checked, picks an instance and forwards. Where no token has to be
  * verified it is all one go: nothing is awaited before the request is on its way. Paths that no route leads to go
  * on to `next`.
@@ -52,15 +64,11 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
   const forward = koaProxies(/^/, () => forwardCall)
 
   return (ctx, next) => {
-    if (ctx.method === 'TRACE') {
-      throw new GatewayError('method_not_allowed', {
-        detail: 'TRACE is not forwarded.',
-        headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
-      })
-    }
+    checkMethod(ctx.method)
     const { state, req, res } = ctx
-    const route = routes.find(state.path)
-    if (route === undefined) return next()
+    const found = routes.find(state.path)
+    if (found === undefined) return next()
+    const route = found.canary === undefined ? found : routes.choose(found, req.rawHeaders)
     const exchange = new Exchange(context, state.path, req, res, identify(state))
     exchange.route = route
     state.exchange = exchange

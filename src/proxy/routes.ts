@@ -1,8 +1,14 @@
 import type { Lookup, Route, Table } from '../discovery/table.ts'
+import type { Log } from '../observability/log.ts'
 import { balancingPolicies } from './balance/index.ts'
 import type { Picker } from './balance/policy.ts'
+import { chooseRoute, type ProxyCanary } from './canary.ts'
+import type { ConcurrencyLimit } from './concurrency.ts'
 import { createGuardedLookup } from './look-alikes.ts'
+import { createMirror, type Mirror, type MirrorsInFlight } from './mirror.ts'
 import type { OutlierDetection, UpstreamGroup } from './outlier.ts'
+import type { RetryBudget } from './retry-budget.ts'
+import { createServiceStates } from './service-states.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
 /** A route of the table with what the proxy needs at hand: nothing is looked up twice for a request. */
@@ -17,7 +23,18 @@ export interface ProxyRoute {
   /** How many characters are cut from the front of the path. */
   readonly cut: number
   readonly timeoutMs: number
+  /** The same for a header. */
+  readonly timeoutText: string
   readonly retries: number
+  /** In per cent. */
+  readonly retryBudget: number
+  readonly budget: RetryBudget
+  /** Undefined where an instance may have any number of requests. */
+  readonly limit: ConcurrencyLimit | undefined
+  readonly mirror: Mirror | undefined
+  readonly canary: ProxyCanary | undefined
+  /** Of a canary's route: that of the service which it stands in for, and which answers where it cannot. */
+  readonly stable: ProxyRoute | undefined
   readonly group: UpstreamGroup
   readonly pick: Picker
   /** For further attempts: a picker of its own, so that a retry never moves the turns of first attempts. */
@@ -27,6 +44,8 @@ export interface ProxyRoute {
 export interface ProxyRoutes {
   /** The longest prefix's route; with a stricter guard for a path that resembles a longer one (look-alikes.ts). */
   find: Lookup<ProxyRoute>
+  /** The route that this request takes: the one found, or its canary's. */
+  choose(route: ProxyRoute, rawHeaders: readonly string[]): ProxyRoute
   /** The route as it is now; the one given where the table has no such route any more. */
   renew(route: ProxyRoute): ProxyRoute
   /** Takes a new table in; what is in flight keeps the routes it was given. */
@@ -38,49 +57,100 @@ export interface ProxyRoutesOptions {
   readonly outliers: OutlierDetection
   readonly defaultTimeoutMs: number
   readonly random: () => number
+  readonly log: Pick<Log, 'debug'>
 }
 
 /** The table as the proxy sees it: prefix → route → upstreams, swapped as a whole. */
 export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
-  const { upstreams, outliers, defaultTimeoutMs, random } = options
+  const { upstreams, outliers, defaultTimeoutMs, random, log } = options
   let lookup: Lookup<ProxyRoute> = () => undefined
+  const states = createServiceStates(renew)
+  const mirrors = createMirrorCounts()
 
-  function compile(table: Table): ProxyRoute[] {
+  function compile(table: Table): CompiledTable {
     const groups = new Map<string, UpstreamGroup>()
-    return table.routes.map((route) => {
-      let group = groups.get(route.service)
+
+    function groupOf({ service, instances, health }: Route): UpstreamGroup {
+      let group = groups.get(service)
       if (group === undefined) {
-        group = outliers.group(route.service, route.instances.map(upstreams.of))
-        groups.set(route.service, group)
+        // Whoever has the weight 0 is given nothing, and finishes what it has.
+        const weighty = instances.filter((instance) => instance.weight !== 0)
+        const all = weighty.map((instance) => upstreams.of(service, instance))
+        group = outliers.group(service, all, health)
+        groups.set(service, group)
       }
+      return group
+    }
+
+    function compileRoute(route: Route, stable?: ProxyRoute): ProxyRoute {
       const policy = balancingPolicies[route.balance]
-      return {
+      const timeoutMs = route.timeoutMs ?? defaultTimeoutMs
+      const compiled = {
         prefix: route.prefix,
         service: route.service,
         auth: route.auth,
         scopes: route.scopes,
         inject: route.inject,
         cut: route.strip.length,
-        timeoutMs: route.timeoutMs ?? defaultTimeoutMs,
+        timeoutMs,
+        timeoutText: String(timeoutMs),
         retries: route.retries,
-        group,
+        retryBudget: route.retryBudget,
+        ...states.of(route),
+        group: groupOf(route),
         pick: policy.create(random),
         pickAgain: policy.create(random),
+        mirror: route.mirror && mirrorOf(route.service, route.mirror),
+        canary: undefined as ProxyCanary | undefined,
+        stable,
       }
-    })
+      if (route.canary !== undefined) {
+        compiled.canary = { ...route.canary, route: compileRoute(route.canary.route, compiled) }
+      }
+      return compiled
+    }
+
+    function mirrorOf(service: string, { percent, route }: NonNullable<Route['mirror']>): Mirror {
+      return createMirror({ percent, target: compileRoute(route), inFlight: mirrors(service), random, log })
+    }
+
+    const routes = table.routes.map((route) => compileRoute(route))
+    return { routes, groups }
+  }
+
+  function renew(route: ProxyRoute): ProxyRoute {
+    const now = lookup(route.prefix)
+    if (now?.prefix !== route.prefix) return route
+    if (now.service === route.service) return now
+    return now.canary?.route.service === route.service ? now.canary.route : route
   }
 
   return {
     find: (path) => lookup(path),
-    renew(route) {
-      const now = lookup(route.prefix)
-      return now !== undefined && now.prefix === route.prefix && now.service === route.service ? now : route
-    },
+    choose: (route, rawHeaders) => chooseRoute(route, rawHeaders, random),
+    renew,
     update(table) {
-      const routes = compile(table)
+      const { routes, groups } = compile(table)
       lookup = createGuardedLookup(routes)
-      upstreams.retain(new Set<Upstream>(routes.flatMap((route) => route.group.all)))
+      outliers.retain(groups)
+      upstreams.retain(new Set<Upstream>([...groups.values()].flatMap(({ all }) => all)))
+      states.settle(groups)
     },
+  }
+}
+
+interface CompiledTable {
+  readonly routes: ProxyRoute[]
+  /** By service: also of those that only get what is another's. */
+  readonly groups: ReadonlyMap<string, UpstreamGroup>
+}
+
+function createMirrorCounts(): (service: string) => MirrorsInFlight {
+  const counts = new Map<string, MirrorsInFlight>()
+  return (service) => {
+    const count = counts.get(service) ?? { count: 0 }
+    counts.set(service, count)
+    return count
   }
 }
 

@@ -12,16 +12,27 @@ export interface Upstream extends Candidate {
   readonly hostHeader: string | undefined
   readonly pool: Pool
   inFlight: number
+  /** By the source's word: 1 where it has none. */
+  assignedWeight: number
+  /** What it is due beside the others now; usable.ts sets it. */
+  weight: number
+  /** Not in its service's group yet. */
+  isNew: boolean
+  /** When its slow start begins or began, where its service has one (milliseconds, monotonic). */
+  warmingSince: number
   /** Failures since the last reply of any status; see outlier.ts. */
   consecutiveFailures: number
-  /** How often it has been ejected in a row, and until when (milliseconds, monotonic). */
+  /** How often it has been ejected, less what is forgiven, and until when (milliseconds, monotonic). */
   ejections: number
   ejectedUntil: number
 }
 
 export interface Upstreams {
-  /** The upstream of an instance: the same one for as long as somebody names that instance. */
-  of(instance: Instance): Upstream
+  /**
+   * The upstream of a service's instance: the same one for as long as somebody names it. Two services at one address
+   * have one each: their settings differ, and what one is given says nothing of the other.
+   */
+  of(service: string, instance: Instance): Upstream
   /** Lets go of all upstreams but these. What is in flight on the others finishes first. */
   retain(upstreams: ReadonlySet<Upstream>): void
   /** Closes every connection, at once. */
@@ -63,20 +74,25 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
       hostHeader: serverName === undefined ? undefined : withPort(serverName, url.port),
       pool,
       inFlight: 0,
+      assignedWeight: 1,
+      weight: 1,
+      isNew: true,
+      warmingSince: -Infinity,
       consecutiveFailures: 0,
       ejections: 0,
-      ejectedUntil: 0,
+      ejectedUntil: -Infinity,
     }
   }
 
   return {
-    of(instance) {
-      const key = `${instance.origin} ${instance.serverName ?? ''}`
+    of(service, instance) {
+      const key = `${service} ${instance.origin} ${instance.serverName ?? ''}`
       let upstream = byKey.get(key)
       if (upstream === undefined) {
         upstream = create(instance)
         byKey.set(key, upstream)
       }
+      upstream.assignedWeight = instance.weight ?? 1
       return upstream
     },
     retain(upstreams) {

@@ -21,6 +21,11 @@ export class Watch {
     if (this.firesAt > this.dueAt) this.arm(ms, now)
   }
 
+  /** Milliseconds until it goes off. */
+  left(): number {
+    return this.dueAt - performance.now()
+  }
+
   /** Nothing is waited for now. */
   rest(): void {
     this.dueAt = Number.POSITIVE_INFINITY

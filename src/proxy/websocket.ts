@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -6,14 +6,16 @@ import { endAndLinger } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import type { Identity } from '../tokens/identity.ts'
 import type { Pass } from '../tokens/verified.ts'
+import type { ConcurrencyLimit, Waiter } from './concurrency.ts'
 import { anonymous, type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { reasonPhrase } from './reply.ts'
-import { mayRetry, noInstance, pickUpstream } from './retry.ts'
+import { backOffMs, grantRetry, noInstance, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { createTokenWatch } from './token-watch.ts'
 import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
+import { switchingProtocols, watchForHangUp } from './websocket-handshake.ts'
 import { linkSockets, type WebSocketLink } from './websocket-link.ts'
 
 /** How a WebSocket ended, for the access log. */
@@ -50,6 +52,7 @@ export interface WebSocketRelay {
 
 export interface WebSocketOptions {
   readonly outliers: OutlierDetection
+  readonly random: () => number
   /** The route as the table has it now, for a further attempt. */
   readonly renew: (route: ProxyRoute) => ProxyRoute
   /** Lower-case names that only the gateway may speak under, besides those that headers.ts knows. */
@@ -70,7 +73,7 @@ const halfClosedMs = 5000
  * token's end.
  */
 export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay {
-  const { outliers, renew, idleTimeoutMs, reservedHeaders, isRevoked } = options
+  const { outliers, random, renew, idleTimeoutMs, reservedHeaders, isRevoked } = options
   const tokens = createTokenWatch({ isRevoked })
   const open = new Set<() => void>()
   let closing = false
@@ -78,12 +81,14 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
   function relay(request: WebSocketRequest): void {
     const { incoming, socket, identity, pass } = request
     const tried: Upstream[] = []
-    let sent = 0
-    let departed = 0
+    const tally = { sent: 0, departed: 0, unsent: 0 }
     let { route } = request
     let state: 'handshake' | 'declined' | 'open' | 'over' = 'handshake'
     let upstream: Upstream | undefined
     let counted = false
+    /** Where it has a place, or waits for one. */
+    let limit: ConcurrencyLimit | undefined
+    let backOff: NodeJS.Timeout | undefined
     let controller: Dispatcher.DispatchController | undefined
     let failure: GatewayError | undefined
     let reply: ServerResponse | undefined
@@ -104,10 +109,19 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       state = next
       clearTimeout(deadline)
       hangUp.ignore()
+      leave()
       outliers.succeeded(route.group, upstream!)
     }
 
+    /** Of the limit, where there is one: what is open takes no place there, or a few clients would have them all. */
+    function leave(): void {
+      if (counted) limit?.leave(upstream!)
+      else limit?.withdraw(waiter)
+      limit = undefined
+    }
+
     function release(): void {
+      leave()
       if (counted) upstream!.inFlight -= 1
       counted = false
     }
@@ -116,6 +130,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       if (state === 'over') return
       state = 'over'
       clearTimeout(deadline)
+      clearTimeout(backOff)
       hangUp.ignore()
       open.delete(stop)
       unwatch?.()
@@ -147,14 +162,34 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       socket.destroy()
     }
 
-    function attempt(): void {
-      const next = pickUpstream(route, tried)
-      if (next === undefined) {
-        fail(noInstance(route))
-        return
-      }
-      upstream = next
+    const waiter: Waiter = { tried, admitted: dispatch, turnedAway }
+
+    function attempt(to: ProxyRoute): void {
+      route = to
       controller = undefined
+      limit = route.limit
+      const next = limit === undefined ? pickUpstream(route, tried) : undefined
+      if (limit !== undefined) limit.enter(waiter, route)
+      else if (next === undefined) turnedAway(noInstance(route))
+      else dispatch(route, next)
+    }
+
+    /** Nobody takes it. Whom a canary stands in for is asked instead. */
+    function turnedAway(error: GatewayError): void {
+      limit = undefined
+      if (route.stable === undefined) fail(error)
+      else attempt(renew(route.stable))
+    }
+
+    function tryAgain(to: ProxyRoute, afterMs: number): void {
+      controller = undefined
+      if (afterMs === 0) attempt(to)
+      else backOff = setTimeout(() => attempt(renew(to)), afterMs)
+    }
+
+    function dispatch(to: ProxyRoute, next: Upstream): void {
+      route = to
+      upstream = next
       tried.push(next)
       next.inFlight += 1
       counted = true
@@ -174,7 +209,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started
-        sent += 1
+        tally.sent += 1
         if (state === 'over') started.abort(new Error('handshake is over'))
       },
       onRequestUpgrade(_controller, status, headers, house) {
@@ -236,18 +271,20 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
         controller = undefined
         if (found.blamesInstance) outliers.failed(route.group, upstream!)
         const now = renew(route)
-        if (!found.neverSent && !now.group.all.includes(upstream!)) departed += 1
-        const tally = { attempts: tried.length, sent, departed }
-        if (mayRetry({ method: 'GET', hasBody: false }, found, tally, now)) {
-          route = now
-          return attempt()
+        if (grantRetry({ method: 'GET', hasBody: false }, found, tally, upstream!, now)) {
+          return tryAgain(now, backOffMs(found, tally, random))
+        }
+        if (found.neverSent && now.stable !== undefined) {
+          tally.unsent = 0
+          return attempt(renew(now.stable))
         }
         fail(new GatewayError(found.code, { cause: error }))
       },
     }
 
+    route.budget.count()
     if (closing) stop()
-    else attempt()
+    else attempt(route)
   }
 
   return {
@@ -258,36 +295,3 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     },
   }
 }
-
-/**
- * Notices that a client hangs up during the handshake, though what it says is left unread for the house: the end
- * of a stream that nobody reads goes unnoticed.
- */
-function watchForHangUp(socket: Duplex, onHangUp: () => void): { ignore(): void } {
-  const readAhead = () => {
-    if (socket.readableLength === 0) socket.read()
-  }
-  socket.on('readable', readAhead)
-  socket.once('end', onHangUp)
-  socket.once('close', onHangUp)
-  socket.on('error', noop)
-  return {
-    ignore() {
-      socket.off('readable', readAhead)
-      socket.off('end', onHangUp)
-      socket.off('close', onHangUp)
-    },
-  }
-}
-
-/** @throws Error where the house switched to something else than was asked for */
-function switchingProtocols(status: number, headers: IncomingHttpHeaders, requestId: string): string {
-  if (status !== 101 || headers.upgrade?.toLowerCase() !== 'websocket') throw new Error('bad upgrade')
-  const { 'content-length': _, ...rest } = headers
-  const lines = responseHeaders(rest, status, requestId)
-  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
-  for (let i = 0; i < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`
-  return `${head}\r\n`
-}
-
-const noop = () => {}

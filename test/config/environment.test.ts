@@ -2,7 +2,7 @@ import test from 'ava'
 import { faultLines, load, loadError, spot } from '../support/config.ts'
 
 test('without anything said the defaults of development hold', (t) => {
-  const { discovery, services, urls, tokens: _t, protection: _p, oauth: _o, ...config } = load(t)
+  const { discovery, services, urls, tokens: _t, protection: _p, admin: _a, oauth: _o, ...config } = load(t)
   t.deepEqual(config, {
     environment: 'development',
     host: 'localhost',

@@ -26,6 +26,20 @@ services:
     port: "8080"
     protocol: https
     balance: round-robin
+    eject-after: 0
+    eject-time: 1m
+    eject-share: 100%
+    panic: 25
+    slow-start: 0s
+    retry-budget: 10%
+    concurrency: 50
+    queue: "20"
+    queue-timeout: 500ms
+    canary-of: users
+    canary-percent: 5
+    canary-header: X-Canary=yes = no
+    mirror-to: users-next
+    mirror-percent: 100%
 `
   t.deepEqual(Object.fromEntries(load(t, { yaml }).services), {
     auth: { enable: true, path: ['/api/users', '/api/user'], strip: '/api', auth: 'none' },
@@ -41,6 +55,20 @@ services:
       port: 8080,
       protocol: 'https',
       balance: 'round-robin',
+      'eject-after': 0,
+      'eject-time': 60_000,
+      'eject-share': 100,
+      panic: 25,
+      'slow-start': 0,
+      'retry-budget': 10,
+      concurrency: 50,
+      queue: 20,
+      'queue-timeout': 500,
+      'canary-of': 'users',
+      'canary-percent': 5,
+      'canary-header': { name: 'x-canary', value: 'yes = no' },
+      'mirror-to': 'users-next',
+      'mirror-percent': 100,
     },
   })
 })
@@ -199,4 +227,21 @@ test('aliases that multiply without end are cut off', (t) => {
 
 test('an alias of no anchor is a fault', (t) => {
   t.deepEqual(loadError(t, { yaml: 'services:\n  a: *nowhere\n' }).faults.map(spot), ['2 services.a'])
+})
+
+test('a weight stands behind its URL, and does not make two instances of one', (t) => {
+  const yaml = (urls: string) => `services:\n  a:\n    urls: [${urls}]\n`
+  t.notThrows(() => load(t, { yaml: yaml('http://a:1; weight=3, http://b:1') }))
+  t.deepEqual(faultLines(t, { yaml: yaml('http://a:1; weight=3, http://a:1') }), [
+    'gateway.yaml:3:34 services.a.urls[1]: found "http://a:1" twice, expected each instance once',
+  ])
+  t.deepEqual(faultLines(t, { yaml: yaml('http://a:1; weight=x') }), [
+    'gateway.yaml:3:12 services.a.urls[0]: found "http://a:1; weight=x", expected a weight from 0 to 65535 and nothing else after the URL, as in http://localhost:8001; weight=3',
+  ])
+})
+
+test('a canary may name the paths of the service that it stands in for', (t) => {
+  const yaml =
+    'services:\n  a: { urls: http://a:1, path: /a }\n  b: { urls: http://b:1, path: /a, canary-of: a }\n'
+  t.notThrows(() => load(t, { yaml }))
 })

@@ -39,6 +39,15 @@ test('URLs are normalised, in the order written', (t) => {
   ])
 })
 
+test('a URL may be followed by its weight, which has one spelling', (t) => {
+  const AUTH_SERVICE_URL = 'a:1;weight=3, http://b:2 ; weight = 0,http://c:3; weight=1'
+  t.deepEqual(urlsOf(t, { env: { AUTH_SERVICE_URL } }).auth, [
+    'http://a:1; weight=3',
+    'http://b:2; weight=0',
+    'http://c:3',
+  ])
+})
+
 for (const bad of [
   'auth',
   'ftp://auth',
@@ -52,6 +61,13 @@ for (const bad of [
   'http://a b',
   'http://a,,http://b',
   'http://a,http://a:80',
+  'http://a; weight=2,http://a',
+  'http://a; weight=two',
+  'http://a; weight=65536',
+  'http://a; weight=-1',
+  'http://a; weigth=2',
+  'http://a; weight=1; weight=2',
+  'http://a;',
   'http://999.1.1.1',
   'srv+http://name:80',
   'srv+http://name/x',

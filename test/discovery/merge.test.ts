@@ -14,14 +14,22 @@ function build(
     overrides = {},
     reserved = () => false,
     previous = emptyTable,
+    complete = true,
   }: {
     overrides?: Readonly<Record<string, Description>>
     reserved?: (prefix: string) => boolean
     previous?: Table
+    complete?: boolean
   } = {},
 ) {
   const known: KnownService[] = services.map((one) => ({ vanished: false, ...one }))
-  const { routes, problems } = buildRoutes(known, new Map(Object.entries(overrides)), reserved, previous)
+  const { routes, problems } = buildRoutes(
+    known,
+    new Map(Object.entries(overrides)),
+    reserved,
+    previous,
+    complete,
+  )
   const table: Table = { version: previous.version + 1, routes }
   return {
     table,
@@ -62,6 +70,19 @@ test('a service that says nothing is found at /api/<service>, which is cut, by c
     inject: undefined,
     balance: 'p2c',
   })
+})
+
+test('every route of a service has what it says of ejections, with Envoy’s defaults for the rest', (t) => {
+  const { routes } = build([
+    service('users', [a], { path: ['/a', '/b'], 'eject-after': 3, 'eject-share': 40, 'slow-start': 30_000 }),
+    service('carts', [a]),
+  ])
+  const health = (name: string) => routes.filter((route) => route.service === name).map((one) => one.health)
+  const said = { ejectAfter: 3, ejectTimeMs: 30_000, ejectPercent: 40, panicPercent: 50, slowStartMs: 30_000 }
+  t.deepEqual(health('users'), [said, said])
+  t.deepEqual(health('carts'), [
+    { ejectAfter: 5, ejectTimeMs: 30_000, ejectPercent: 10, panicPercent: 50, slowStartMs: 0 },
+  ])
 })
 
 test('where a path is given nothing is cut unless it says so', (t) => {

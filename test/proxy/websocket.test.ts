@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { healthSettings } from '../../src/discovery/health-settings.ts'
 import { createOutlierDetection } from '../../src/proxy/outlier.ts'
 import { createProxyRoutes } from '../../src/proxy/routes.ts'
 import { createUpstreams } from '../../src/proxy/upstreams.ts'
@@ -599,7 +600,13 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
   t.teardown(() => upstreams.destroy())
   const outliers = createOutlierDetection({ log: recordedLog() })
   t.teardown(() => outliers.stop())
-  const routes = createProxyRoutes({ upstreams, outliers, defaultTimeoutMs: 10_000, random: () => 0 })
+  const routes = createProxyRoutes({
+    upstreams,
+    outliers,
+    defaultTimeoutMs: 10_000,
+    random: () => 0,
+    log: recordedLog(),
+  })
   routes.update({
     version: 1,
     routes: [
@@ -614,6 +621,9 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
         openapi: false,
         inject: undefined,
         balance: 'p2c',
+        health: healthSettings({}),
+        retryBudget: 20,
+        concurrency: undefined,
         instances: [{ id: 'one', origin: house.origin }],
       },
     ],
@@ -622,6 +632,7 @@ test('an open WebSocket counts as in flight until it is closed, a declined one u
   const [upstream] = route.group.all
   const relay = createWebSocketRelay({
     outliers,
+    random: Math.random,
     renew: routes.renew,
     idleTimeoutMs: 10_000,
     reservedHeaders: new Set(),

@@ -14,6 +14,8 @@ import { until } from './until.ts'
 export interface TestGateway {
   readonly url: string
   readonly port: number
+  /** Of the admin endpoints, where they have a port of their own. */
+  readonly adminUrl: string | undefined
   readonly gateway: Gateway
   /** Every access-log line so far. */
   readonly access: readonly AccessEntry[]
@@ -51,6 +53,8 @@ export async function startGateway(
       PORT: '0',
       DRAIN_DELAY: '0s',
       DRAIN_TIMEOUT: '2s',
+      // Those of several tests run side by side.
+      ...(env.NODE_ENV === 'production' && { ADMIN_PORT: '0' }),
       ...env,
     },
     cwd,
@@ -66,10 +70,11 @@ export async function startGateway(
     encryptionKeys,
     embedded: options.embedded,
   })
-  const { port } = await gateway.start()
+  const { port, adminUrl } = await gateway.start()
   t.teardown(() => gateway.stop())
   await until(() => gateway.ready(), 'the gateway is ready')
-  return { url: `http://127.0.0.1:${port}`, port, gateway, access: log.access_, lines: log.lines }
+  const url = `http://127.0.0.1:${port}`
+  return { url, port, adminUrl, gateway, access: log.access_, lines: log.lines }
 }
 
 /**

@@ -35,7 +35,13 @@ export function startProcess(
 ): TestProcess {
   const child = spawn(process.execPath, [...nodeOptions, resolve(program), ...args], {
     cwd,
-    env: { PATH: process.env.PATH, DATABASE_URL: 'none', ...env },
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: 'none',
+      // Those of several tests run side by side.
+      ...(env.NODE_ENV === 'production' && { ADMIN_PORT: '0' }),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''

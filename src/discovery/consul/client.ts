@@ -45,8 +45,8 @@ export interface ServiceRegistration {
 export interface ConsulClient {
   /** Every service's name and the tags of all its instances. */
   services(options: BlockingOptions): Promise<ConsulReply>
-  /** The instances of one service whose checks all pass. */
-  passing(service: string, options: BlockingOptions): Promise<ConsulReply>
+  /** The instances of one service with their checks, passing or not. */
+  health(service: string, options: BlockingOptions): Promise<ConsulReply>
   register(service: ServiceRegistration, options: CallOptions): Promise<void>
   deregister(id: string, options: CallOptions): Promise<void>
   /** What the agent knows of one of its own services; answers when that differs from `hash` or `waitMs` is over. */
@@ -120,9 +120,9 @@ export function createConsulClient(options: ConsulOptions): ConsulClient {
       call('GET /v1/catalog/services', query, (common) =>
         consul.catalog.service.list({ ...common, ...blocking(query) }),
       ),
-    passing: (service, query) =>
-      call(`GET /v1/health/service/${service}?passing`, query, (common) =>
-        consul.health.service({ ...common, ...blocking(query), service, passing: true }),
+    health: (service, query) =>
+      call(`GET /v1/health/service/${service}`, query, (common) =>
+        consul.health.service({ ...common, ...blocking(query), service }),
       ),
     async register(service, options) {
       await call('PUT /v1/agent/service/register', options, (common) =>

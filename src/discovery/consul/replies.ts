@@ -18,11 +18,13 @@ const instancesSchema = z.array(
       Tags: strings,
       Meta: z.record(z.string(), z.string()).nullish(),
       CreateIndex: z.number().optional(),
+      Weights: z.object({ Passing: z.number().min(0), Warning: z.number().min(0) }).nullish(),
     }),
+    Checks: z.array(z.object({ Status: z.string() })).nullish(),
   }),
 )
 
-/** A passing instance as Consul has it. */
+/** An instance that passes its checks, if with a warning, as Consul has it. */
 export interface ConsulInstance {
   readonly id: string
   readonly node: string
@@ -33,6 +35,8 @@ export interface ConsulInstance {
   readonly meta: Readonly<Record<string, string>>
   /** Grows with every registration: the smaller, the older. */
   readonly createIndex: number
+  /** Of its `Weights` the one that its checks call for. */
+  readonly weight: number
 }
 
 /** @throws ConsulError where the body is no catalog. */
@@ -41,10 +45,15 @@ export function parseCatalog(body: unknown): ReadonlyMap<string, readonly string
   return new Map(Object.entries(catalog).map(([name, tags]) => [name, tags ?? []]))
 }
 
-/** @throws ConsulError where the body is no list of instances. */
+/**
+ * Leaves out the instances with a critical check. One with a warning stays, as it does in Consul's own DNS and mesh:
+ * what it takes then is for its `Weights.Warning` to say.
+ *
+ * @throws ConsulError where the body is no list of instances.
+ */
 export function parseInstances(service: string, body: unknown): readonly ConsulInstance[] {
   const entries = parse(`GET /v1/health/service/${service}`, instancesSchema, body)
-  return entries.map(({ Node, Service }) => ({
+  return entries.filter(isUsable).map(({ Node, Service, Checks }) => ({
     id: Service.ID,
     node: Node.Node,
     kind: Service.Kind ?? '',
@@ -53,7 +62,17 @@ export function parseInstances(service: string, body: unknown): readonly ConsulI
     tags: Service.Tags ?? [],
     meta: Service.Meta ?? {},
     createIndex: Service.CreateIndex ?? Number.MAX_SAFE_INTEGER,
+    weight:
+      (Checks?.every(isPassing) ?? true) ? (Service.Weights?.Passing ?? 1) : (Service.Weights?.Warning ?? 1),
   }))
+}
+
+type Check = { readonly Status: string }
+
+const isPassing = ({ Status }: Check) => Status === 'passing'
+
+function isUsable({ Checks }: { readonly Checks?: readonly Check[] | null | undefined }): boolean {
+  return (Checks ?? []).every((check) => isPassing(check) || check.Status === 'warning')
 }
 
 function parse<T>(what: string, schema: z.ZodType<T>, body: unknown): T {

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import type { Log } from '../../observability/log.ts'
 import type { Description } from '../description.ts'
 import type { Instance, Service } from '../source.ts'
+import { instanceWeight } from '../weighted-url.ts'
 import type { ConsulInstance } from './replies.ts'
 import { readTags, type SelfDescription } from './tags.ts'
 
@@ -134,5 +135,10 @@ function toInstance(
   }
   const url = URL.parse(`${protocol}://${isIPv6(address) ? `[${address}]` : address}:${port}`)
   if (url === null) return fail(`address ${JSON.stringify(address)}`, 'an IP address or a host name')
-  return [{ id: `${instance.id}@${instance.node}`, origin: url.origin }]
+  return [
+    {
+      ...{ id: `${instance.id}@${instance.node}`, origin: url.origin },
+      ...instanceWeight(instance.weight),
+    },
+  ]
 }

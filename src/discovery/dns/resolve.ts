@@ -21,7 +21,8 @@ export async function resolveName(
   name: Name,
   previous: Answer | undefined,
 ): Promise<Answer> {
-  const records: readonly SrvRecord[] = name.kind === 'srv' ? await resolver.services(name.host) : [name]
+  const records: readonly SrvRecord[] =
+    name.kind === 'srv' ? await resolver.services(name.host) : [{ ...name, weight: 1 }]
   const hosts = new Map<string, HostAnswer>()
   const faults: Error[] = []
   await Promise.all(
@@ -39,9 +40,9 @@ export async function resolveName(
       }
     }),
   )
-  const instances = records.flatMap(({ host, port }) => {
+  const instances = records.flatMap(({ host, port, weight }) => {
     const { ipv4 = [], ipv6 = [] } = hosts.get(host) ?? {}
-    return [...ipv4, ...ipv6].map((address) => instanceAt(name, address, port))
+    return [...ipv4, ...ipv6].map((address) => instanceAt(name, address, port, weight))
   })
   if (instances.length === 0) throw faults[0]
   const ttlMs = Math.min(...[...hosts.values()].map((answer) => answer.ttlMs))

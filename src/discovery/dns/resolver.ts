@@ -13,6 +13,8 @@ export interface HostAnswer {
 export interface SrvRecord {
   readonly host: string
   readonly port: string
+  /** Beside the others; 1 for all where all have the same. */
+  readonly weight: number
 }
 
 export interface Resolver {
@@ -23,6 +25,9 @@ export interface Resolver {
   /** Ends every question, each with a rejection. */
   cancel(): void
 }
+
+/** RFC 2782: a weight of 0 beside others has "a very small chance of being selected". */
+const leastWeight = 0.1
 
 export interface ResolverOptions {
   /** Addresses of DNS servers; the system's resolver where empty. */
@@ -60,11 +65,14 @@ export function createResolver({ servers, tryMs }: ResolverOptions): Resolver {
   async function services(name: string): Promise<readonly SrvRecord[]> {
     const records = await cares.resolveSrv(name)
     const lowest = Math.min(...records.map((record) => record.priority))
-    // Weights wait for a balancing policy that has a use for them.
     const usable = records.filter((record) => record.priority === lowest && record.name !== '')
     // RFC 2782: a target of "." says that the service is decidedly not there.
     if (usable.length === 0) throw nothingFor(name)
-    return usable.map((record) => ({ host: record.name, port: String(record.port) }))
+    const even = usable.every((record) => record.weight === usable[0]!.weight)
+    return usable.map(({ name: host, port, weight }) => ({
+      ...{ host, port: String(port) },
+      weight: even ? 1 : weight || leastWeight,
+    }))
   }
 
   return {

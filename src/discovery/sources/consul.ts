@@ -19,8 +19,9 @@ const serviceBackoff = { firstMs: 500, mostMs: 8000 }
 const steadyMs = 10_000
 
 /**
- * Services in Consul's catalog that carry the tag `gateway.enable=true`, with their passing instances. One
- * blocking query follows the catalog and one follows each service, so that a change is known at once.
+ * Services in Consul's catalog that carry the tag `gateway.enable=true`, with the instances that no check
+ * calls critical. One blocking query follows the catalog and one follows each service, so that a change is known at
+ * once.
  *
  * `watch` rejects when the catalog cannot be followed. A service that cannot be followed keeps its last known
  * instances and is asked again with a back-off of its own; the others are not concerned.
@@ -124,7 +125,7 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       try {
         await followBlockingQuery({
           what: `GET /v1/health/service/${name}`,
-          ask: (query) => client.passing(name, query),
+          ask: (query) => client.health(name, query),
           allowed,
           parse: (body) => parseInstances(name, body),
           onAnswer(instances) {

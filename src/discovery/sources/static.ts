@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { serviceVariable } from '../../config/service-urls.ts'
 import { isSrvUrl } from '../dns/target.ts'
 import type { DiscoverySource, Service, SourceInput } from '../source.ts'
+import { instanceWeight, splitWeight } from '../weighted-url.ts'
 
 /** Services at the URLs that were written down, as they are: `AUTH_SERVICE_URL=http://localhost:8001`. */
 export const staticSource = {
@@ -19,10 +20,19 @@ export const staticSource = {
           message: 'expected http:// or https:// (SRV records need DISCOVERY=dns)',
         })
       }
-      const origins = new Set(list.map((url) => new URL(url).origin))
+      const weights = new Map(
+        list.map((text) => {
+          const { url = text, weight = 1 } = splitWeight(text) ?? {}
+          return [new URL(url).origin, weight]
+        }),
+      )
       services.push({
         name,
-        instances: [...origins].map((origin) => ({ id: origin, origin })),
+        instances: [...weights].map(([origin, weight]) => ({
+          id: origin,
+          origin,
+          ...instanceWeight(weight),
+        })),
         description: {},
       })
     }

@@ -18,6 +18,11 @@ test('every key of a description can be said in tags', (t) => {
     'gateway.port=8080',
     'gateway.protocol=https',
     'gateway.balance=round-robin',
+    'gateway.eject-after=3',
+    'gateway.eject-time=10s',
+    'gateway.eject-share=20%',
+    'gateway.panic=0',
+    'gateway.slow-start=30s',
   ]
   t.deepEqual(readTags(tags), {
     enabled: true,
@@ -34,6 +39,11 @@ test('every key of a description can be said in tags', (t) => {
       port: 8080,
       protocol: 'https',
       balance: 'round-robin',
+      'eject-after': 3,
+      'eject-time': 10_000,
+      'eject-share': 20,
+      panic: 0,
+      'slow-start': 30_000,
     },
     faults: [],
   })

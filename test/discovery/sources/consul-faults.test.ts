@@ -102,7 +102,7 @@ consulTest('where no service answers from the start, nothing is published and th
   const { proxy } = await arrange(t)
   proxy.set(status(500), (path) => path.startsWith('/v1/health/'))
   const watched = watchSource(t, consulSource, optionsOf(proxy))
-  t.regex((await watched.ended)?.message ?? '', /^Consul: GET \/v1\/health\/service\/\w+\?passing: 500/)
+  t.regex((await watched.ended)?.message ?? '', /^Consul: GET \/v1\/health\/service\/\w+: 500/)
   t.deepEqual(watched.snapshots, [])
 })
 

@@ -106,6 +106,38 @@ consulTest(
   },
 )
 
+consulTest('weights are those that Consul has for the state of the checks', async (t) => {
+  const consul = await startConsul(t)
+  // The package does not pass weights on.
+  const registerWeighted = async (id: string, port: number, status: string, weights?: object) => {
+    const reply = await fetch(`http://${consul.address}/v1/agent/service/register`, {
+      method: 'PUT',
+      body: JSON.stringify({
+        ...{ ID: id, Name: 'auth', Address: '127.0.0.1', Port: port, Tags: [enable], Weights: weights },
+        Check: { CheckID: id, Name: 'lives', TTL: '600s', Status: status },
+      }),
+    })
+    t.is(reply.status, 200)
+  }
+  const weights = { Passing: 10, Warning: 2 }
+  await registerWeighted('auth-1', 8001, 'passing', weights)
+  await registerWeighted('auth-2', 8002, 'warning', weights)
+  await registerWeighted('auth-3', 8003, 'warning')
+  await registerWeighted('auth-4', 8004, 'critical', weights)
+  const watched = watchSource(t, consulSource, optionsOf(consul))
+  const weightsOf = (services: readonly Service[]) =>
+    Object.fromEntries(
+      (find(services, 'auth')?.instances ?? []).map(({ id, weight }) => [id.replace(/@.*/, ''), weight]),
+    )
+  t.deepEqual(weightsOf(await watched.until(() => true)), {
+    'auth-1': 10,
+    'auth-2': 2,
+    'auth-3': undefined,
+  })
+  await consul.client.agent.check.warn('auth-1')
+  await watched.until((services) => weightsOf(services)['auth-1'] === 2)
+})
+
 consulTest('a service that is deregistered or opts out disappears', async (t) => {
   const consul = await startConsul(t)
   await register(consul, 'auth-1', [enable])

@@ -396,3 +396,55 @@ for (const [variable, text] of [
     t.regex(issues[0]?.message ?? '', /^expected /)
   })
 }
+
+test('every address of a name has the weight that its URL says', async (t) => {
+  const server = await startDnsServer(t)
+  server.answer('auth', { A: ['127.0.0.2', '127.0.0.3'] })
+  const watched = watch(t, server, {
+    auth: ['http://auth:8000; weight=3', 'http://127.0.0.9:8000; weight=2'],
+  })
+  const [service] = await watched.until(any)
+  t.deepEqual(
+    service?.instances.map(({ origin, weight }) => [origin, weight]),
+    [
+      ['http://127.0.0.2:8000', 3],
+      ['http://127.0.0.3:8000', 3],
+      ['http://127.0.0.9:8000', 2],
+    ],
+  )
+})
+
+for (const [weights, expected] of [
+  [
+    [30, 10],
+    [30, 10],
+  ],
+  [
+    [50, 50],
+    [undefined, undefined],
+  ],
+  [
+    [0, 0],
+    [undefined, undefined],
+  ],
+  // RFC 2782: a very small chance beside the others.
+  [
+    [5, 0],
+    [5, 0.1],
+  ],
+] as const) {
+  test(`SRV records of weight ${weights.join(' and ')} weigh ${expected.join(' and ')}`, async (t) => {
+    const server = await startDnsServer(t)
+    server.answer('_http._tcp.auth.test', {
+      SRV: weights.map((weight, index) => ({ target: `${index}.test`, port: 8001, weight })),
+    })
+    server.answer('0.test', { A: ['127.0.0.2'] })
+    server.answer('1.test', { A: ['127.0.0.3'] })
+    const watched = watch(t, server, { auth: ['srv+http://_http._tcp.auth.test'] })
+    const [service] = await watched.until(any)
+    t.deepEqual(
+      service?.instances.map(({ weight }) => weight),
+      [...expected],
+    )
+  })
+}

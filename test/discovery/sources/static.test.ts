@@ -62,3 +62,16 @@ test('an SRV URL that came from the file is refused, naming the service', (t) =>
   const [issue] = issuesOf(input({ auth: ['http://auth:8000', 'srv+https://_https._tcp.auth'] }))
   t.deepEqual(issue?.path, ['urls', 'auth'])
 })
+
+test('an instance has the weight that its URL says', async (t) => {
+  const options = staticSource.settings.parse(
+    input({ auth: ['http://a:1; weight=3', 'http://b:1', 'http://c:1; weight=0'] }),
+  )
+  const watched = watchSource(t, staticSource, options)
+  await watched.until(() => true)
+  t.deepEqual(watched.snapshots[0]?.[0]?.instances, [
+    { id: 'http://a:1', origin: 'http://a:1', weight: 3 },
+    { id: 'http://b:1', origin: 'http://b:1' },
+    { id: 'http://c:1', origin: 'http://c:1', weight: 0 },
+  ])
+})

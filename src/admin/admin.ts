@@ -1,0 +1,46 @@
+import type { Middleware, ParameterizedContext } from 'koa'
+import type { DoorState } from '../door/state.ts'
+import { GatewayError } from '../errors.ts'
+import { createExplain, type ExplainOptions } from './explain.ts'
+import { type AdminGuardOptions, createAdminGuard } from './guard.ts'
+import { listRoutes } from './list-routes.ts'
+
+type Context = ParameterizedContext<DoorState>
+
+export interface AdminOptions extends AdminGuardOptions, ExplainOptions {
+  /** Where it is mounted: `/admin`, after `ROUTE_PREFIX` on the main port. */
+  readonly base: string
+}
+
+/** Answers `/admin/*` of those who may ask, and leaves every other path to the next one. */
+export function createAdmin(options: AdminOptions): Middleware<DoorState> {
+  const { base } = options
+  const guard = createAdminGuard(options)
+  const explain = createExplain(options)
+  const endpoints: Readonly<Record<string, (ctx: Context) => unknown>> = {
+    '/routes': () => listRoutes(options),
+    '/explain'({ query, state }) {
+      const { method, url } = query
+      if (typeof method !== 'string' || typeof url !== 'string' || method === '' || url === '') {
+        throw new GatewayError('bad_request', { detail: 'Expected one method and one url in the query.' })
+      }
+      return explain(method.toUpperCase(), url, state.caller)
+    },
+  }
+
+  return function admin(ctx, next) {
+    const { path } = ctx.state
+    if (path !== base && !path.startsWith(`${base}/`)) return next()
+    // Also of what is not there: a stranger learns nothing here.
+    return guard(ctx, async () => {
+      const name = path.slice(base.length)
+      const endpoint = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined
+      if (endpoint === undefined) return next()
+      if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+        throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET, HEAD' } })
+      }
+      ctx.set('Cache-Control', 'no-store')
+      ctx.body = endpoint(ctx)
+    })
+  }
+}

@@ -1,0 +1,52 @@
+import type { Route } from '../discovery/table.ts'
+import { type ConcurrencyLimit, createConcurrencyLimit } from './concurrency.ts'
+import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
+import type { ProxyRoute } from './routes.ts'
+
+/** What is known of a service beyond one table. */
+export interface ServiceState {
+  readonly budget: RetryBudget
+  /** Undefined where nobody has set one: the request then pays nothing for it. */
+  readonly limit: ConcurrencyLimit | undefined
+}
+
+export interface ServiceStates {
+  /** The state of a route's service, with its settings taken over. */
+  of(route: Pick<Route, 'service' | 'concurrency'>): ServiceState
+  /** Once the table is in place: services that are not among these are forgotten, and those who wait are served. */
+  settle(services: { has(service: string): boolean }): void
+}
+
+/** @param renew the route as the table has it now */
+export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): ServiceStates {
+  const budgets = new Map<string, RetryBudget>()
+  const limits = new Map<string, ConcurrencyLimit>()
+  const unlimited = new Set<string>()
+
+  return {
+    of({ service, concurrency }) {
+      const budget = budgets.get(service) ?? createRetryBudget()
+      budgets.set(service, budget)
+      let limit = limits.get(service)
+      if (concurrency === undefined) {
+        limit?.configure(undefined)
+        unlimited.add(service)
+        return { budget, limit: undefined }
+      }
+      limit ??= createConcurrencyLimit(renew)
+      limits.set(service, limit)
+      limit.configure(concurrency)
+      unlimited.delete(service)
+      return { budget, limit }
+    },
+    settle(services) {
+      for (const [service, limit] of limits) {
+        const isKnown = services.has(service)
+        if (!isKnown || unlimited.has(service)) limits.delete(service)
+        limit.refresh(isKnown)
+      }
+      for (const service of budgets.keys()) if (!services.has(service)) budgets.delete(service)
+      unlimited.clear()
+    },
+  }
+}
