@@ -36,7 +36,7 @@ export interface Canary {
   readonly route: Route
 }
 
-export interface Mirror {
+interface Mirror {
   readonly percent: number
   readonly route: Route
 }

@@ -4,7 +4,7 @@ import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
 import type { ProxyRoute } from './routes.ts'
 
 /** What is known of a service beyond one table. */
-export interface ServiceState {
+interface ServiceState {
   readonly budget: RetryBudget
   /** Undefined where nobody has set one: the request then pays nothing for it. */
   readonly limit: ConcurrencyLimit | undefined
