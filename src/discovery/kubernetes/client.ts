@@ -16,13 +16,13 @@ export class KubernetesError extends Error {
   }
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly path: string
   readonly query: Readonly<Record<string, string>>
   readonly signal: AbortSignal
 }
 
-export interface WatchOptions extends CallOptions {
+interface WatchOptions extends CallOptions {
   /** How long the stream may say nothing, not even a bookmark. */
   readonly silenceMs: number
   /** Called when the stream is open. */
