@@ -1,0 +1,21 @@
+/** What the processes that serve one gateway's door together can be asked of themselves, each question by its name. */
+export type Answers = Readonly<Record<string, () => unknown>>
+
+/** The processes that serve one gateway's door together (WORKERS), seen from one of them. */
+export interface Peers<A extends Answers> {
+  /**
+   * Asks every one of them the same, itself included; one that does not answer in time is left out. Answers are
+   * structured-cloneable.
+   */
+  gather<Q extends keyof A & string>(question: Q): Promise<readonly Awaited<ReturnType<A[Q]>>[]>
+}
+
+/** Puts a process among its peers: they may ask it what `answers` has. */
+export type JoinPeers = <A extends Answers>(answers: A) => Peers<A>
+
+/** A gateway of one process has nobody else to ask. */
+export const alone: JoinPeers = (answers) => ({
+  async gather(question) {
+    return [(await answers[question]!()) as never]
+  },
+})
