@@ -82,4 +82,4 @@ const server = net.createServer({ noDelay: true }, (socket) => {
     if (buffer.length > 0) pending = buffer
   })
 })
-server.listen(port, '127.0.0.1', 1024)
+server.listen(port, process.env.HOST ?? '127.0.0.1', 1024)

@@ -75,10 +75,16 @@ export function machineCpuSeconds(): number {
 }
 
 /** Highest resident set, in MiB, summed over the process and its descendants. */
-export function peakMemoryMiB(pid: number): number {
+export const peakMemoryMiB = (pid: number): number => statusMiB(pid, 'VmHWM')
+
+/** The resident set now, in MiB, summed over the process and its descendants. */
+export const memoryMiB = (pid: number): number => statusMiB(pid, 'VmRSS')
+
+function statusMiB(pid: number, field: string): number {
   let kiB = 0
   for (const member of processTree(pid)) {
-    kiB += Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${member}/status`, 'utf8'))?.[1] ?? 0)
+    const status = readFileSync(`/proc/${member}/status`, 'utf8')
+    kiB += Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0)
   }
   return kiB / 1024
 }

@@ -37,14 +37,14 @@ process.exit(missing.length > 0 ? 1 : exitCode)
 /** One after the other: figures are taken of a machine that does nothing else. */
 async function runTests(wanted: readonly RowId[]): Promise<number> {
   const titles =
-    asked.length === 0 ? [] : wanted.map((id) => `--match=${rows[id].failure.replaceAll('*', '\\*')}`)
+    asked.length === 0 ? [] : wanted.map((id) => `--match=${rows[id].failure.replace(/[\\*]/g, '\\$&')}`)
   const tests = readdirSync(folder)
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => join(folder, name))
   const ava = spawn(
     process.execPath,
     [
-      'node_modules/ava/entrypoints/cli.mjs',
+      'node_modules/ava/entrypoints/cli.js',
       ...tests,
       '--serial',
       '--concurrency=1',

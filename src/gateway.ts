@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Koa from 'koa'
 import manifest from '../package.json' with { type: 'json' }
+import { addUpRoutes } from './admin/add-up-routes.ts'
 import { createAdmin } from './admin/admin.ts'
+import { listRoutes } from './admin/list-routes.ts'
 import { createAdminServer } from './admin/server.ts'
 import type { Config } from './config/config.ts'
 import { createReloader } from './config/reload.ts'
@@ -9,23 +11,27 @@ import type { RoutingFile } from './config/routing.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { registerGateway } from './discovery/register-gateway.ts'
 import type { Registration } from './discovery/registration.ts'
-import { createAccessLog } from './door/access-log.ts'
+import { createAccessLog, createUnparsableLog } from './door/access-log.ts'
 import { createBegin } from './door/begin.ts'
 import { createBodyLimit } from './door/body-limit.ts'
 import { createCors } from './door/cors.ts'
 import { createErrorBoundary } from './door/error-boundary.ts'
 import { createIdentifyCaller, forwardedIdentity } from './door/forwarded.ts'
 import { createReadyz } from './door/health.ts'
+import { createExemption, createOverload } from './door/overload.ts'
 import { createOwnPaths } from './door/own-paths.ts'
 import { createPages } from './door/pages.ts'
 import { mountRoutes } from './door/routes.ts'
 import { createSecureReply, createSecurityHeaders } from './door/security-headers.ts'
-import { createDoorServer, type DoorServerOptions } from './door/server.ts'
+import { createDoorServer } from './door/server.ts'
 import type { DoorState } from './door/state.ts'
+import { createTurnAway } from './door/turn-away.ts'
 import { createUnnamedProxyNotice } from './door/unnamed-proxy.ts'
 import { createWebSocketDoor } from './door/websocket.ts'
 import { createOAuth } from './oauth/oauth.ts'
+import { gatewayMetrics } from './observability/gateway-metrics.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
+import { addUpMetrics, createMetrics } from './observability/metrics.ts'
 import { createDatabase, type Database } from './persistence/database.ts'
 import type { Embedded } from './persistence/embedded.ts'
 import type { EncryptionKey } from './persistence/sealer.ts'
@@ -36,6 +42,7 @@ import { createProxyRoutes } from './proxy/routes.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
 import { createWebSocketRelay } from './proxy/websocket.ts'
 import { createTokens } from './tokens/tokens.ts'
+import { alone, type JoinPeers } from './workers/peers.ts'
 
 /** How long a start waits for the embedded database, which takes 3 s the first time. */
 const embeddedStartMs = 15_000
@@ -64,6 +71,8 @@ export interface GatewayParts {
   readonly log?: GatewayLog
   /** Followed while the gateway runs, where it is given. */
   readonly configFile?: RoutingFile
+  /** The other processes of this gateway, where it has more than one. */
+  readonly peers?: JoinPeers
   readonly random?: () => number
 }
 
@@ -77,7 +86,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     })
   const { random = Math.random, encryptionKeys = [], embedded, configFile } = parts
   let stopping = false
-  let draining = false
 
   const ownPaths = createOwnPaths(config.routePrefix)
   const addressBook = createAddressBook({
@@ -147,17 +155,38 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   const cors = corsOrigins.length === 0 ? undefined : createCors({ origins: corsOrigins })
   const bodyLimit = bodyLimitBytes === undefined ? undefined : createBodyLimit({ bytes: bodyLimitBytes })
   const secureReply = createSecureReply({ publicUrl: config.publicUrl })
+  const overload = createOverload({
+    limitMs: config.protection.overloadDelayMs,
+    isExempt: createExemption(`${config.routePrefix}/admin`),
+    random,
+    log,
+  })
+
+  const observed = { addressBook, routes, config: reloader?.status }
+  const metrics = createMetrics(
+    gatewayMetrics({ ...observed, outliers, overload, version: manifest.version }),
+  )
+  const peers = (parts.peers ?? alone)({ routes: () => listRoutes(observed), metrics: metrics.snapshot })
 
   const admin = createAdmin({
     base: config.admin.port === undefined ? `${config.routePrefix}/admin` : '/admin',
     ...{ token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer },
-    ...{ addressBook, routes, ownPaths, reservedHeaders, config: reloader?.status, settings: config },
+    ...{ ...observed, ownPaths, reservedHeaders, settings: config },
+    scrape: async () => addUpMetrics(await peers.gather('metrics')),
+    listRoutes: async () => addUpRoutes(listRoutes(observed), await peers.gather('routes')),
   })
   const everywhere = {
     begin: createBegin({ identify }),
     accessLog: createAccessLog(log),
-    errorBoundary: createErrorBoundary({ log, secureReply, draining: () => draining }),
+    errorBoundary: createErrorBoundary({ log, secureReply, draining: () => stopping }),
     securityHeaders: createSecurityHeaders(secureReply),
+    readyz: createReadyz({
+      discovered: addressBook.ready,
+      sources: addressBook.sources,
+      tokens,
+      config: reloader?.status,
+      stopping: () => stopping,
+    }),
   }
 
   const app = new Koa<DoorState>()
@@ -169,13 +198,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       config.environment === 'production' && config.trustedProxies.length === 0
         ? createUnnamedProxyNotice(log)
         : undefined,
-    readyz: createReadyz({
-      discovered: addressBook.ready,
-      sources: addressBook.sources,
-      tokens,
-      config: reloader?.status,
-      stopping: () => stopping,
-    }),
     admin: config.admin.port === undefined ? admin : undefined,
     tokens: tokens.middleware,
     oauth: oauth.middleware,
@@ -190,7 +212,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         reservedHeaders,
         bodyLimit: bodyLimitBytes,
         amendReply: cors?.amendReply,
-        draining: () => draining,
+        draining: () => stopping,
       },
       identify: (state) => forwardedIdentity(state.caller, state.requestId),
       guard: oauth.guard,
@@ -199,22 +221,13 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
   app.on('error', (error: Error) => log.debug({ error: error.message }, 'reply not delivered'))
 
-  const onUnparsable: DoorServerOptions['onUnparsable'] = (error, socket, requestId) =>
-    log.access({
-      requestId,
-      method: '-',
-      path: '-',
-      status: error.status,
-      durationMs: 0,
-      clientAddress: ('remoteAddress' in socket && String(socket.remoteAddress)) || '-',
-      bytesSent: 0,
-      errorCode: error.code,
-    })
-
+  const onUnparsable = createUnparsableLog(log)
   const server = createDoorServer({
     onRequest: app.callback(),
+    turnAway: createTurnAway({ overload, cors, secureReply, draining: () => stopping }),
     welcomesBody: bodyLimit?.welcomes,
     onWebSocket: createWebSocketDoor({
+      overload,
       ownPaths,
       routes,
       relay,
@@ -229,9 +242,10 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
 
   async function shutDown(): Promise<void> {
     // Whoever sends traffic is told first, and given time to hear it, before any connection is refused.
+    // Clients are told from now on, by `Connection: close`, so that few connections are left when that time is over.
     stopping = true
+    server.watch(config.drain.delayMs > 0)
     await Promise.all([registration?.stop(), delay(config.drain.delayMs)])
-    draining = true
     relay.closeAll()
     const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
     await Promise.all([server.close(timeout), adminServer?.close(timeout)])
@@ -242,6 +256,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     await oauth.stop()
     await database?.stop()
     outliers.stop()
+    overload.stop()
     await upstreams.destroy()
     log.flush()
   }
@@ -262,6 +277,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         const adminUrl = await adminServer?.listen()
         const { address, port } = await server.listen(config.port, config.host)
         pages.start()
+        overload.start()
         reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
         return { host: address, port, adminUrl }

@@ -1,14 +1,28 @@
+import cluster from 'node:cluster'
 import { run } from './lifecycle.ts'
-import { type StartedGateway, startGateway } from './start.ts'
 
-let gateway: StartedGateway | undefined
-// As of old, a daemon that is hung up on reads its configuration anew; before it has one, there is nothing to do.
-process.on('SIGHUP', () => gateway?.reload())
+// What serves is loaded where something serves: a primary does not.
+if (cluster.isWorker) {
+  const { runWorker } = await import('./workers/worker.ts')
+  await runWorker()
+} else {
+  let gateway: { readonly stop: () => Promise<void>; readonly reload: () => void } | undefined
+  // As of old, a daemon that is hung up on reads its configuration anew; before it has one, there is nothing to do.
+  process.on('SIGHUP', () => gateway?.reload())
 
-await run({
-  start: async () => {
-    gateway = await startGateway(process.env, process.cwd())
-    return gateway.stop
-  },
-  complain: (message) => console.error(`munjigi cannot start: ${message}`),
-})
+  await run({
+    start: async () => {
+      const { openForStart } = await import('./opening.ts')
+      const opened = openForStart({ env: process.env, cwd: process.cwd() })
+      if (opened.config.workers > 1) {
+        const { startPrimary } = await import('./workers/primary.ts')
+        gateway = await startPrimary(opened)
+      } else {
+        const { startOpened } = await import('./start.ts')
+        gateway = await startOpened(opened)
+      }
+      return gateway.stop
+    },
+    complain: (message) => console.error(`munjigi cannot start: ${message}`),
+  })
+}

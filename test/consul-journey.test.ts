@@ -1,10 +1,8 @@
 import type { ExecutionContext } from 'ava'
 import { consulTest, startConsul, type TestConsul } from './support/consul.ts'
 import { startProcess, type TestProcess } from './support/processes.ts'
+import { startSteadyLoad } from './support/steady-load.ts'
 import { until } from './support/until.ts'
-
-/** The acceptance of the journey freezes Consul for 60 s; the everyday test for less. */
-const freezeMs = Number(process.env.FREEZE_MS ?? 5000)
 
 consulTest(
   'a gateway and its houses meet in Consul, and no request is lost while they come and go',
@@ -22,7 +20,7 @@ consulTest(
       'both get their share',
     )
 
-    const load = startLoad(t, gateway.url)
+    const load = startSteadyLoad(t, `${gateway.url}/api/users`)
     houses[0]!.kill('SIGKILL')
     await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house', 30_000)
     const marked = load.sent
@@ -41,25 +39,13 @@ consulTest(
     )
     t.true(delayMs < 1000)
 
-    consul.freeze()
-    const frozenFrom = load.sent
-    await until(
-      () => performance.now() - knownAt > freezeMs,
-      'Consul has been frozen long enough',
-      freezeMs + 5000,
-    )
-    consul.thaw()
-    t.log(
-      `Consul frozen for ${freezeMs} ms: ${load.failures.length} of ${load.sent - frozenFrom} requests failed`,
-    )
-    t.deepEqual(load.failures, [])
-
     await consul.restartEmpty()
     await until(async () => (await passing(consul)) === 2, 'both houses have registered again', 30_000)
     await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway', 30_000)
     const restarted = load.sent
     await until(() => load.sent > restarted + 100, '100 requests after that')
-    const { sent, failures } = await load.stop()
+    await load.stop()
+    const { sent, failures } = load
     t.log(
       `the agent restarted empty: everybody is back; ${failures.length} of ${sent} requests failed in all`,
     )
@@ -68,23 +54,6 @@ consulTest(
     gateway.process.kill('SIGTERM')
     t.like(await gateway.process.exited, { code: 0 })
     t.is(await passing(consul, 'gateway'), 0, 'the gateway has deregistered itself')
-  },
-)
-
-consulTest(
-  'a gateway that was started before its Consul is live, not ready, and ready within 5 s of it',
-  async (t) => {
-    const consul = await startConsul(t)
-    await consul.kill()
-    const gateway = await startGateway(t, consul)
-    t.is((await fetch(`${gateway.url}/livez`)).status, 200)
-    t.is((await fetch(`${gateway.url}/readyz`)).status, 503)
-    await consul.restartEmpty()
-    const backAt = performance.now()
-    await until(async () => (await fetch(`${gateway.url}/readyz`)).status === 200, 'the gateway is ready')
-    const ms = Math.round(performance.now() - backAt)
-    t.log(`ready ${ms} ms after Consul`)
-    t.true(ms <= 5000)
   },
 )
 
@@ -139,38 +108,3 @@ async function share(gateway: RunningGateway, count: number): Promise<Map<string
 
 const instancesIn = (log: string) =>
   [...log.matchAll(/auth@(\S+) {2}200/g)].map(([, instance]) => String(instance))
-
-/** GETs one after the other on eight connections until stopped; what did not come back as 200 is a failure. */
-function startLoad(t: ExecutionContext, url: string) {
-  const failures: string[] = []
-  let sent = 0
-  let going = true
-  t.teardown(() => {
-    going = false
-  })
-  const workers = Array.from({ length: 8 }, async () => {
-    while (going) {
-      sent += 1
-      try {
-        const reply = await fetch(`${url}/api/users`)
-        const text = await reply.text()
-        if (reply.status !== 200) failures.push(`${reply.status} ${text}`)
-      } catch (error) {
-        failures.push(String(error))
-      }
-      // A steady trickle: what counts is that it never stops, not how much it is.
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  })
-  return {
-    get sent() {
-      return sent
-    },
-    failures,
-    async stop() {
-      going = false
-      await Promise.all(workers)
-      return { sent, failures }
-    },
-  }
-}

@@ -165,3 +165,47 @@ postgresTest('a sibling that meets the dead token meanwhile does not end the con
   t.deepEqual(distinct(answers), [provider.issued[2]!])
   t.deepEqual(distinct(await ask(1, 'refresh', 1)), [provider.issued[4]!])
 })
+
+for (const [what, which] of [
+  ['the connection that held the row', `state = 'idle in transaction'`],
+  ['every connection', `application_name = 'munjigi'`],
+]) {
+  postgresTest(
+    `${what} lost while the provider thinks on: nobody else asks with the old token`,
+    async (t) => {
+      t.timeout(60_000)
+      const { url } = (await fresh(t)) as PostgresConfig
+      const { provider, ask } = await race(t, url, {
+        processes: 2,
+        // Longer than a question is believed that nobody renews.
+        behaviour: { delayMs: 8000 },
+        settings: {
+          database: { statementTimeoutMs: 2000, connectTimeoutMs: 2000 },
+          providerTimeoutMs: 30_000,
+        },
+      })
+      const asked = provider.asked()
+      const asking = ask(0, 'refresh', 1)
+      await asked
+      await execute(
+        url,
+        `select pg_terminate_backend(pid) from pg_stat_activity where ${which} and datname = current_database()`,
+      )
+      let answers: readonly VaultAnswer[] = []
+      await until(
+        async () => {
+          answers = await ask(1, 'fresh', 1)
+          return distinct(answers)[0] !== 'database_unavailable'
+        },
+        'the other one serves a token',
+        40_000,
+      )
+      t.deepEqual(distinct(answers), [provider.issued[2]!])
+      await asking
+      t.deepEqual(distinct(await ask(0, 'fresh', 1)), [provider.issued[2]!])
+      t.is(provider.refreshes(), 1)
+      provider.behaviour.delayMs = 0
+      t.deepEqual(distinct(await ask(1, 'refresh', 1)), [provider.issued[4]!])
+    },
+  )
+}

@@ -5,20 +5,22 @@ import test from 'ava'
 import { createSealer } from '../src/persistence/sealer.ts'
 import { freePorts } from './support/consul.ts'
 import { ownPostgres, sharedPostgres } from './support/database.ts'
+import { type Outage, outageSettings, seeOutage, tokenQuestions } from './support/database-outage.ts'
 import { dumpDatabase, type Secret, secretsIn } from './support/dump.ts'
-import { createForger, type SigningKeyRow } from './support/forger.ts'
-import { execute, noPostgres, type TestPostgres } from './support/postgres.ts'
+import { rotateUnderLoad } from './support/key-rotations.ts'
+import { noPostgres, type TestPostgres } from './support/postgres.ts'
 import { startProcess } from './support/processes.ts'
-import {
-  clockSkew,
-  type Replica,
-  type ReplicaOptions,
-  startReadyReplica,
-  startReplica,
-} from './support/replica.ts'
+import { clockSkew, type Replica, startReadyReplica, startReplica } from './support/replica.ts'
 import { codeOf, type Reply } from './support/request.ts'
+import { createExpiring, revokeEverywhere } from './support/skewed-clocks.ts'
+import {
+  clientSecret,
+  encryptionKey,
+  issuer,
+  signingKeys,
+  tokenNeighbourhood,
+} from './support/token-neighbourhood.ts'
 import { until } from './support/until.ts'
-import { httpUpstream } from './support/upstream.ts'
 
 /** How many rounds of revocations: 20, or as many as ROUNDS says. */
 const rounds = Number(process.env.ROUNDS ?? 20)
@@ -28,16 +30,6 @@ const replicaCount = Number(process.env.REPLICAS ?? 4)
 const rotations = Number(process.env.ROTATIONS ?? 1)
 /** How long the database stays frozen at least, in seconds: FREEZE. */
 const freezeSeconds = Number(process.env.FREEZE ?? 4.5)
-
-const encryptionKey = { id: 'journey', secret: randomBytes(32).toString('base64') }
-const clientSecret = randomBytes(24).toString('base64url')
-const issuer = 'https://gateway.example.com'
-const common = {
-  PUBLIC_URL: issuer,
-  ENCRYPTION_KEYS: `${encryptionKey.id}:${encryptionKey.secret}`,
-  GATEWAY_CLIENTS: `journey:${clientSecret}`,
-  TOKEN_RATE_LIMIT: '1000000/1m',
-}
 
 const freshDatabase = sharedPostgres()
 
@@ -56,15 +48,8 @@ function declare(declared: (title: string, run: Run) => void, title: string, run
 }
 
 /** What starts gateways on one new database, with a house behind them. */
-async function neighbourhood(t: ExecutionContext, databaseUrl?: string) {
-  const url = databaseUrl ?? (await freshDatabase(t)).url
-  const house = await httpUpstream(t, (_request, response) => response.end('house'))
-  const options = (env: Readonly<Record<string, string>> = {}): ReplicaOptions => ({
-    house: house.origin,
-    env: { ...common, DATABASE_URL: url, ...env },
-  })
-  return { url, house: house.origin, options }
-}
+const neighbourhood = async (t: ExecutionContext, databaseUrl?: string) =>
+  tokenNeighbourhood(t, databaseUrl ?? (await freshDatabase(t)).url)
 
 journey('what is revoked on one gateway is refused by the other within a second', async (t) => {
   const { options } = await neighbourhood(t)
@@ -154,102 +139,27 @@ meanwhile('a database that dies under load', (t) =>
   outage(t, (server) => ({ begin: server.kill, end: server.start })),
 )
 
-type Outage = { readonly begin: () => unknown; readonly end: () => unknown }
-
 /** Open routes go on, guarded ones for as long as it was promised; afterwards all is well again soon. */
 async function outage(t: ExecutionContext, of: (server: TestPostgres) => Outage) {
   t.timeout(60_000 + freezeSeconds * 1000)
-  const [pollingMs, stalenessMs, statementMs, connectMs] = [500, 3000, 2000, 1000]
   const server = await ownPostgres(t)
   const { options } = await neighbourhood(t, await server.createDatabase())
-  const gateway = await startReadyReplica(
-    t,
-    options({
-      REVOCATION_POLLING_INTERVAL: `${pollingMs}ms`,
-      REVOCATION_MAX_STALENESS: `${stalenessMs}ms`,
-      DATABASE_STATEMENT_TIMEOUT: `${statementMs}ms`,
-      DATABASE_CONNECT_TIMEOUT: `${connectMs}ms`,
-    }),
-  )
-  const { access_token } = await gateway.create()
-  const load = startLoad(gateway, access_token)
-  t.teardown(load.stop)
-  await until(() => load.replies.length > 200, 'there is load')
-
-  const { begin, end } = of(server)
-  const pair = await gateway.create()
-  const before = load.replies.length
-  // What was fresh when it began stays so until the bound, at the earliest since the poll before.
-  await begin()
-  const beganAt = performance.now()
-  const endpoints = Promise.all(
-    Object.entries({
-      '/tokens/create': { subject: 'user-1' },
-      '/tokens/refresh': { refresh_token: pair.refresh_token },
-      '/tokens/revoke': { token: pair.refresh_token },
-      '/tokens/verify': { token: pair.refresh_token },
-    }).map(async ([path, body]) => {
-      const reply = await gateway.post(path, body)
-      return { path, status: reply.status, ms: performance.now() - beganAt, headers: reply.headers }
-    }),
-  )
-  await delay(freezeSeconds * 1000)
-  for (const { path, status, ms, headers } of await endpoints) {
-    t.is(status, 503, path)
-    t.truthy(headers['retry-after'])
-    t.true(ms < statementMs + connectMs + 1500, `${path} took ${ms} ms`)
-  }
-  t.is((await gateway.ask('/.well-known/jwks.json')).status, 200)
-  t.is((await gateway.ask('/livez')).status, 200)
-  const introspected = await gateway.post('/tokens/verify', { token: access_token })
-  t.is(codeOf(introspected), 'token_state_unknown')
-  const slowest = Math.max(...(await endpoints).map(({ ms }) => ms))
-
-  const during = load.replies.slice(before).filter(({ guarded }) => guarded)
-  const refused = during.filter(({ status }) => status !== 200)
-  const firstMs = Math.min(...refused.map(({ endedAt }) => endedAt)) - beganAt
-  const lastGoodMs =
-    Math.max(...during.filter(({ status }) => status === 200).map(({ startedAt }) => startedAt)) - beganAt
-  t.deepEqual(
-    [...new Set(refused.map(({ status, code }) => `${status} ${code}`))],
-    ['503 token_state_unknown'],
-  )
-  t.true(refused.every(({ retryAfter }) => retryAfter !== undefined))
-  t.true(firstMs > stalenessMs - pollingMs - 300, `the first 503 came after ${firstMs} ms`)
-  t.true(lastGoodMs < stalenessMs + 1000, `the last 200 came after ${lastGoodMs} ms`)
-
-  const endAt = performance.now()
-  await end()
-  const back = performance.now()
-  await until(
-    async () => (await gateway.ask('/api/house', access_token)).status === 200,
-    'guarded routes are back',
-  )
-  const recoveryMs = performance.now() - back
-  t.true(recoveryMs <= 5000, `guarded routes came back after ${recoveryMs} ms`)
-  await until(
-    async () => (await gateway.post('/tokens/create', { subject: 'user-1' })).status === 200,
-    'token endpoints are back',
-  )
-  const endpointsMs = performance.now() - back
-  t.true(endpointsMs <= 5000, `token endpoints came back after ${endpointsMs} ms`)
-  const settled = load.replies.length
-  await until(() => load.replies.length > settled + 200, 'load goes on')
-  t.true(load.replies.slice(settled + 40).every(({ status }) => status === 200))
+  const times = { pollingMs: 500, stalenessMs: 3000, statementMs: 2000, connectMs: 1000 }
+  const gateway = await startReadyReplica(t, options(outageSettings(times)))
+  const seen = await seeOutage(t, {
+    gateway,
+    times,
+    awayMs: freezeSeconds * 1000,
+    outage: of(server),
+    questions: tokenQuestions(gateway, await gateway.create()),
+  })
   t.log(
-    `away for ${((endAt - beganAt) / 1000).toFixed(1)} s: guarded routes went on for ${seconds(lastGoodMs)} ` +
-      `(first 503 ${seconds(firstMs)}), ${refused.length} guarded replies 503, token endpoints answered 503 ` +
-      `within ${seconds(slowest)}; afterwards guarded routes were back in ${seconds(recoveryMs)}, ` +
-      `token endpoints in ${seconds(endpointsMs)}`,
+    `away for ${seconds(seen.awayMs)}: guarded routes went on for ${seconds(seen.lastGoodMs)} ` +
+      `(first 503 ${seconds(seen.firstRefusedMs)}), ${seen.refused} guarded replies 503, token endpoints answered ` +
+      `503 within ${seconds(seen.slowestMs)}; afterwards guarded routes were back in ` +
+      `${seconds(seen.guardedBackMs)}, token endpoints in ${seconds(seen.endpointsBackMs)}`,
   )
-
-  await load.stop()
-  const open = load.replies.filter(({ guarded }) => !guarded)
-  t.deepEqual(
-    open.filter(({ status }) => status !== 200),
-    [],
-  )
-  t.log(`public routes: ${open.length} requests, none failed; all in all ${load.replies.length}`)
+  t.log(`public routes: ${seen.open} requests, none failed; all in all ${seen.requests}`)
 }
 
 meanwhile('a gateway that starts before its database is alive, and ready soon after it', async (t) => {
@@ -424,47 +334,7 @@ journey('gateways that start together on an empty database share one active and 
 journey('signing keys are rotated under load without one unexpected 401', async (t) => {
   const { url, options } = await neighbourhood(t)
   const replicas = await Promise.all([startReadyReplica(t, options()), startReadyReplica(t, options())])
-  const before = await replicas[0]!.create()
-  const kids = new Set<string>()
-  const wrong: string[] = []
-  let [uses, going] = [0, true]
-  // Each creates on one gateway and uses it on both, at once.
-  const callers = Array.from({ length: 8 }, async (_, i) => {
-    while (going) {
-      const { access_token } = await replicas[i % 2]!.create()
-      kids.add(JSON.parse(Buffer.from(access_token.split('.')[0]!, 'base64url').toString()).kid)
-      for (const token of [access_token, before.access_token]) {
-        for (const replica of replicas) {
-          const { status } = await replica.ask('/api/house', token)
-          if (status !== 200) wrong.push(`${status}`)
-          uses += 1
-        }
-      }
-    }
-  })
-  for (let rotation = 1; rotation <= rotations; rotation++) {
-    // Both know the key that is to be next.
-    const next = (await signingKeys(url)).find((key) => key.activated_at === null)!.kid
-    const knows = async (replica: Replica) =>
-      (await replica.ask('/.well-known/jwks.json')).body.includes(next)
-    await until(async () => (await Promise.all(replicas.map(knows))).every(Boolean), 'both know the next key')
-    const command = startProcess(
-      t,
-      'src/munjigi.ts',
-      { ...options().env },
-      { args: ['keys', 'rotate', '--now'] },
-    )
-    t.is((await command.exited).code, 0, command.output())
-    t.is(command.output().trim(), next)
-    await until(() => kids.has(next), 'tokens are signed with it')
-    const then = uses
-    await until(() => uses > then + 200, 'load goes on')
-  }
-  going = false
-  await Promise.all(callers)
-  t.deepEqual(wrong, [])
-  t.is(kids.size, rotations + 1)
-  for (const replica of replicas) t.is((await replica.ask('/api/house', before.access_token)).status, 200)
+  const uses = await rotateUnderLoad(t, { url, replicas, env: options().env, rotations })
   t.log(`rotations: ${rotations}; ${uses} uses of tokens, none refused`)
 })
 
@@ -476,26 +346,10 @@ journey('clocks that are almost a minute wrong, either way, cost at most that mi
       startReadyReplica(t, { ...options(), nodeOptions: clockSkew(by * 1000) }),
     ),
   )
-  const replicas = [right!, ahead!, behind!]
-  for (const from of replicas) {
-    const { access_token, refresh_token } = await from.create()
-    for (const to of replicas) t.is((await to.ask('/api/house', access_token)).status, 200)
-    const refreshed = await from.post('/tokens/refresh', { refresh_token })
-    t.is(refreshed.status, 200)
-    t.is((await from.post('/tokens/revoke', { token: access_token })).status, 200)
-    const revokedAt = performance.now()
-    for (const to of replicas) {
-      await until(
-        async () => (await to.ask('/api/house', access_token)).status === 401,
-        'it is refused',
-        1000,
-      )
-    }
-    t.log(`refused by all ${(performance.now() - revokedAt).toFixed(1)} ms after it was revoked`)
+  for (const lagMs of await revokeEverywhere(t, [right!, ahead!, behind!])) {
+    t.log(`refused by all ${lagMs.toFixed(1)} ms after it was revoked`)
   }
-  const [row] = await signingKeys(url)
-  const forger = await createForger(row!, encryptionKey, issuer)
-  const expiring = (seconds: number) => forger.genuine({}, { iat: now() - 600, exp: now() + seconds })
+  const expiring = await createExpiring(url)
   t.is((await right!.ask('/api/house', await expiring(-1))).status, 401)
   t.is((await ahead!.ask('/api/house', await expiring(60))).status, 200, 'a minute early at most')
   t.is((await behind!.ask('/api/house', await expiring(-60))).status, 401, 'a minute late at most')
@@ -505,66 +359,14 @@ journey('clocks that are almost a minute wrong, either way, cost at most that mi
   t.is((await behind!.ask('/api/house', overdue)).status, 401, 'but it can be told')
 })
 
-interface LoadReply {
-  readonly guarded: boolean
-  readonly startedAt: number
-  readonly endedAt: number
-  readonly status: number
-  readonly code: string | undefined
-  readonly retryAfter: string | undefined
-}
-
-/** Twenty clients that ask for a guarded and an open path in turn, over connections that stay open. */
-function startLoad(gateway: Replica, token: string) {
-  const replies: LoadReply[] = []
-  let going = true
-  const clients = Array.from({ length: 20 }, async (_, i) => {
-    for (let count = i; going; count++) {
-      const guarded = count % 2 === 0
-      const startedAt = performance.now()
-      const reply = await gateway
-        .ask(guarded ? '/api/house' : '/api/house/open', guarded ? token : undefined)
-        .catch((error: Error) => ({ status: 0, body: JSON.stringify({ code: error.message }), headers: {} }))
-      replies.push({
-        guarded,
-        startedAt,
-        endedAt: performance.now(),
-        status: reply.status,
-        code: reply.status === 200 ? undefined : codeOf(reply),
-        retryAfter: (reply.headers as Record<string, string>)['retry-after'],
-      })
-      await delay(40)
-    }
-  })
-  return {
-    replies: replies as readonly LoadReply[],
-    async stop() {
-      going = false
-      await Promise.all(clients)
-    },
-  }
-}
-
-interface StoredKey extends SigningKeyRow {
-  readonly activated_at: Date | null
-  readonly retired_at: Date | null
-}
-
-/** The active one first. */
-async function signingKeys(url: string): Promise<readonly StoredKey[]> {
-  const sql = 'select * from munjigi.signing_keys order by retired_at desc, activated_at nulls last'
-  return (await execute(url, sql)) as unknown as StoredKey[]
-}
-
 /** A token in the right shape, of a gateway that this one knows nothing of. */
 async function foreignToken() {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const exp = now() + 600
+  const exp = Math.floor(Date.now() / 1000) + 600
   const payload = { iss: issuer, aud: issuer, sub: 'user-1', client_id: 'journey', iat: exp - 900, exp }
   const header = { alg: 'ES256', typ: 'at+jwt', kid: randomBytes(32).toString('base64url') }
   const signature = randomBytes(64).toString('base64url')
   return { access_token: `${part(header)}.${part({ ...payload, jti: 'a', sid: 'b' })}.${signature}` }
 }
 
-const now = () => Math.floor(Date.now() / 1000)
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`

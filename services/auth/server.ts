@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createConnections } from '../../src/door/connections.ts'
 import type { Embedded } from '../../src/persistence/embedded.ts'
 import { createAccounts } from './accounts.ts'
 import { createAuthService } from './app.ts'
@@ -11,7 +13,10 @@ import { type AuthSettings, readAuthSettings } from './settings.ts'
 export interface AuthServer {
   /** Where it listens, e.g. `http://localhost:8001`. */
   readonly url: string
-  /** Leaves Consul, stops accepting, finishes what is in flight and resolves; whatever is left after ten seconds is cut. */
+  /**
+   * Leaves Consul, stops accepting once everybody has heard of it, finishes what is in flight and resolves; whatever
+   * is left ten seconds after that is cut.
+   */
   stop(): Promise<void>
 }
 
@@ -25,6 +30,9 @@ export interface StartOptions {
 }
 
 const stopTimeoutMs = 10_000
+
+/** After leaving Consul, until no more connections are taken: gateways ask for changes once a second at most. */
+const heardMs = 1000
 
 /** Starts the auth service. Rejects with a one-line error that names the variable to change. */
 export async function startAuthService(options: StartOptions): Promise<AuthServer> {
@@ -40,6 +48,7 @@ export async function startAuthService(options: StartOptions): Promise<AuthServe
     if (stopping !== undefined) response.setHeader('Connection', 'close')
     void answer(request, response)
   })
+  const connections = createConnections(server)
   await listen(server, settings)
   const registration = await register()
   accounts.start()
@@ -57,15 +66,15 @@ export async function startAuthService(options: StartOptions): Promise<AuthServe
   }
 
   async function stop(): Promise<void> {
-    // First, so that nobody is sent here any more; requests are still answered meanwhile.
-    await registration?.stop()
-    const closed = once(server, 'close')
-    server.close()
+    const registered = registration !== undefined
     // What is being answered now would otherwise promise to keep its connection, and hold the server open.
     for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
-    const deadline = setTimeout(() => server.closeAllConnections(), stopTimeoutMs)
-    await closed
-    clearTimeout(deadline)
+    // A request that crossed the end of an idle connection would be lost: gateways close theirs when they hear.
+    connections.watch(registered)
+    // First, so that nobody is sent here any more; requests are still answered meanwhile.
+    await registration?.stop()
+    if (registered) await delay(heardMs)
+    await connections.close(AbortSignal.timeout(stopTimeoutMs))
     await accounts.stop()
   }
 

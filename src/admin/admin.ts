@@ -1,25 +1,35 @@
 import type { Middleware, ParameterizedContext } from 'koa'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
+import type { Scrape } from '../observability/metrics.ts'
 import { createExplain, type ExplainOptions } from './explain.ts'
 import { type AdminGuardOptions, createAdminGuard } from './guard.ts'
-import { listRoutes } from './list-routes.ts'
+import type { RoutesView } from './list-routes.ts'
 
 type Context = ParameterizedContext<DoorState>
 
 export interface AdminOptions extends AdminGuardOptions, ExplainOptions {
   /** Where it is mounted: `/admin`, after `ROUTE_PREFIX` on the main port. */
   readonly base: string
+  /** The live table, of all processes of this gateway. */
+  readonly listRoutes: () => Promise<RoutesView>
+  /** The metrics of the same. */
+  readonly scrape: () => Promise<Scrape>
 }
 
-/** Answers `/admin/*` of those who may ask, and leaves every other path to the next one. */
+/** Answers `/admin/*` and `/metrics` of those who may ask, and leaves every other path to the next one. */
 export function createAdmin(options: AdminOptions): Middleware<DoorState> {
   const { base } = options
   const guard = createAdminGuard(options)
   const explain = createExplain(options)
   const endpoints: Readonly<Record<string, (ctx: Context) => unknown>> = {
-    '/routes': () => listRoutes(options),
-    '/explain'({ query, state }) {
+    async '/metrics'(ctx) {
+      const { contentType, text } = await options.scrape()
+      ctx.set('Content-Type', contentType)
+      return text
+    },
+    [`${base}/routes`]: options.listRoutes,
+    [`${base}/explain`]({ query, state }) {
       const { method, url } = query
       if (typeof method !== 'string' || typeof url !== 'string' || method === '' || url === '') {
         throw new GatewayError('bad_request', { detail: 'Expected one method and one url in the query.' })
@@ -30,17 +40,16 @@ export function createAdmin(options: AdminOptions): Middleware<DoorState> {
 
   return function admin(ctx, next) {
     const { path } = ctx.state
-    if (path !== base && !path.startsWith(`${base}/`)) return next()
+    if (path !== '/metrics' && path !== base && !path.startsWith(`${base}/`)) return next()
     // Also of what is not there: a stranger learns nothing here.
     return guard(ctx, async () => {
-      const name = path.slice(base.length)
-      const endpoint = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined
+      const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined
       if (endpoint === undefined) return next()
       if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
         throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET, HEAD' } })
       }
       ctx.set('Cache-Control', 'no-store')
-      ctx.body = endpoint(ctx)
+      ctx.body = await endpoint(ctx)
     })
   }
 }

@@ -18,7 +18,9 @@ export interface InstanceView {
   readonly reason?: string
   /** Milliseconds until it may come back; undefined where it is not ejected. */
   readonly ejectedForMs?: number
-  /** What it is given beside the others now: 1 for the whole of its share. */
+  /** By its source's word. */
+  readonly assignedWeight: number
+  /** What it is given now beside the one that gets most: 1 for as much. */
   readonly weight: number
   /** How often it has been ejected in a row. */
   readonly ejections: number
@@ -31,7 +33,7 @@ export interface InstanceView {
  * @param now milliseconds of the monotonic clock
  */
 export function viewInstances(
-  { instances, concurrency }: Pick<Route, 'instances' | 'concurrency'>,
+  { instances, concurrency, health }: Pick<Route, 'instances' | 'concurrency' | 'health'>,
   group: UpstreamGroup | undefined,
   now: number,
 ): InstanceView[] {
@@ -48,6 +50,7 @@ export function viewInstances(
       ...viewUpstream(upstream, instance, {
         isUsable: upstream !== undefined && usable.has(upstream),
         perInstance: concurrency?.perInstance ?? Infinity,
+        slowStartMs: health.slowStartMs,
         now,
       }),
     }
@@ -56,25 +59,35 @@ export function viewInstances(
 
 type Health = Omit<InstanceView, 'id' | 'address' | 'origin' | 'serverName'>
 
+interface Circumstances {
+  readonly isUsable: boolean
+  readonly perInstance: number
+  readonly slowStartMs: number
+  readonly now: number
+}
+
 function viewUpstream(
   upstream: Upstream | undefined,
-  { weight }: Instance,
-  { isUsable, perInstance, now }: { isUsable: boolean; perInstance: number; now: number },
+  { weight: assignedWeight = 1 }: Instance,
+  { isUsable, perInstance, slowStartMs, now }: Circumstances,
 ): Health {
   if (upstream === undefined) {
-    const reason = weight === 0 ? 'its weight is 0' : 'the proxy does not know it yet'
-    return { usable: false, reason, weight: 0, ejections: 0, consecutiveFailures: 0, inFlight: 0 }
+    const reason = assignedWeight === 0 ? 'its weight is 0' : 'the proxy does not know it yet'
+    const nothing = { weight: 0, ejections: 0, consecutiveFailures: 0, inFlight: 0 }
+    return { usable: false, reason, assignedWeight, ...nothing }
   }
   const { ejections, consecutiveFailures, inFlight } = upstream
   const ejectedForMs = Math.max(0, Math.ceil(upstream.ejectedUntil - now))
   const isFull = inFlight >= perInstance
   const reason =
     reasonOf(upstream, isUsable, ejectedForMs) ??
-    (isFull ? `has as many requests as it may have at a time, ${perInstance}` : undefined)
+    (isFull ? `has as many requests as it may have at a time, ${perInstance}` : undefined) ??
+    slowStartOf(upstream, slowStartMs, now)
   return {
     usable: isUsable,
     ...(reason !== undefined && { reason }),
     ...(ejectedForMs > 0 && { ejectedForMs }),
+    assignedWeight,
     weight: Math.round(upstream.weight * 100) / 100,
     ejections,
     consecutiveFailures,
@@ -88,6 +101,12 @@ function reasonOf(upstream: Upstream, isUsable: boolean, ejectedForMs: number): 
   const ejected = `ejected for another ${Math.ceil(ejectedForMs / 1000)} s after ${consecutiveFailures} failures in a row`
   const times = ejections > 1 ? `${ejected}, ${ejections} times by now` : ejected
   return isUsable ? `${times}; used all the same, as too few others are left` : times
+}
+
+function slowStartOf({ warmingSince }: Upstream, slowStartMs: number, now: number): string | undefined {
+  const leftMs = warmingSince + slowStartMs - now
+  if (leftMs <= 0 || leftMs > slowStartMs) return undefined
+  return `slow start: comes to its share within ${Math.ceil(leftMs / 1000)} s`
 }
 
 /** The proxy knows instances by where they are; the id may change with the source. */

@@ -45,6 +45,8 @@ export interface SourceView {
 
 /** The reply of `GET /admin/routes`. */
 export interface RoutesView {
+  /** How many workers have told what they see, where there are several. */
+  readonly workers?: number
   readonly table: { readonly version: number; readonly routes: number; readonly services: number }
   /** gateway.yaml; undefined where none is followed. */
   readonly config:

@@ -1,4 +1,5 @@
 import type { Explanation } from '../admin/explain.ts'
+import { budget, ejection, limit, slowStart } from './explain-health-text.ts'
 import { instanceLines, sourceLine } from './routes.ts'
 import { alignColumns, spokenDuration } from './text-table.ts'
 
@@ -18,6 +19,9 @@ export function explanationText(explanation: Explanation): string[] {
     ['mirror', mirror(explanation)],
     ['timeouts', timeouts(explanation)],
     ['retries', retries(explanation)],
+    ['ejection', ejection(explanation.route)],
+    ['slow start', slowStart(explanation.route)],
+    ['limit', limit(explanation.route)],
     ['settings', settings(explanation)],
     ['removed', explanation.headers === undefined ? [] : inLines(explanation.headers.removed)],
     ['added', explanation.headers?.added ?? []],
@@ -96,9 +100,9 @@ function instances({ route }: Explanation): string[] {
 function canary({ route }: Explanation): string[] {
   if (route?.canary === undefined) return []
   const { percent, header, service, instances } = route.canary
-  const whose = header === undefined ? '' : `, and those with ${header.name}: ${header.value}`
+  const whose = header === undefined ? '' : `, and those with ${header.name}: ${header.value},`
   return [
-    `${percent} % of the requests${whose}, are answered by ${service}`,
+    `${percent} % of the requests${whose} are answered by ${service}`,
     ...(instances.length === 0 ? ['none, since it has no instance'] : instanceLines(instances, '')),
   ]
 }
@@ -124,13 +128,15 @@ function retries({ retries, method, route }: Explanation): string[] {
     reset === 0 && resetWithBody === 0
       ? `none once it was sent${route?.retries === 0 ? '' : `: a ${method} may have been acted on`}`
       : `${reset} where the connection broke before a reply; with a body ${resetWithBody}`
-  return [`${notSent} where no connection came about: it was not sent`, broken]
+  const spent = notSent === 0 && reset === 0 ? [] : budget(route)
+  return [`${notSent} where no connection came about: it was not sent`, broken, ...spent]
 }
 
 /** What is said by no topic above. */
 const told = new Set([
   ...['prefix', 'service', 'source', 'provenance', 'strip', 'auth', 'scopes', 'inject', 'openapi'],
-  ...['timeoutMs', 'retries', 'balance', 'instances', 'canary', 'mirror'],
+  ...['timeoutMs', 'retries', 'retryBudget', 'balance', 'instances', 'canary', 'mirror'],
+  ...['health', 'concurrency'],
 ])
 
 /** What else the route says, whatever it may come to say, each under its own name. */

@@ -32,14 +32,15 @@ function parse(args: readonly string[]): { json: boolean; url: string | undefine
 }
 
 /** The same for people: what is known of it, its routes, its services' instances, what is wrong. */
-function tableText({ table, config, sources, problems, routes }: RoutesView): string[] {
+function tableText({ workers, table, config, sources, problems, routes }: RoutesView): string[] {
   const services = new Map(
     routes
       .flatMap(({ canary, ...route }) => [route, ...(canary ? [canary] : [])])
       .map((one) => [one.service, one]),
   )
   return [
-    `table ${table.version}: ${counted(table.routes, 'route')}, ${counted(table.services, 'service')}`,
+    `table ${table.version}: ${counted(table.routes, 'route')}, ${counted(table.services, 'service')}` +
+      (workers === undefined ? '' : `; ${counted(workers, 'worker')}`),
     ...(config === undefined ? [] : [configLine(config)]),
     ...sources.map(sourceLine),
     ...(routes.length === 0 ? [] : ['', ...routeLines(routes)]),
@@ -61,7 +62,7 @@ export function sourceLine({ source, state, ageMs, lastError }: SourceView): str
 
 const heading = [
   ...['PREFIX', 'SERVICE', 'SOURCE', 'STRIP', 'AUTH', 'SCOPES', 'INJECT'],
-  ...['TIMEOUT', 'RETRIES', 'BALANCE', 'CANARY', 'MIRROR', 'USABLE'],
+  ...['TIMEOUT', 'RETRIES', 'BALANCE', 'LIMIT', 'CANARY', 'MIRROR', 'USABLE'],
 ]
 
 function routeLines(routes: readonly RouteView[]): string[] {
@@ -69,13 +70,17 @@ function routeLines(routes: readonly RouteView[]): string[] {
     ...[route.prefix, route.service, sourceOf(route), route.strip || '-', route.auth],
     ...[route.scopes.join(' ') || '-', route.inject ?? '-'],
     route.timeoutMs === undefined ? '-' : spokenDuration(route.timeoutMs),
-    ...[String(route.retries), route.balance, shareOf(route.canary), shareOf(route.mirror)],
+    ...[String(route.retries), route.balance, limitOf(route), shareOf(route.canary), shareOf(route.mirror)],
     `${route.instances.filter(({ usable }) => usable).length} of ${route.instances.length}`,
   ])
   // A column that nobody fills is left out.
   const filled = heading.map((_, column) => rows.some((row) => row[column] !== '-'))
   return alignColumns([heading, ...rows].map((row) => row.filter((_, column) => filled[column])))
 }
+
+/** What each instance gets at a time, and how many may wait. */
+const limitOf = ({ concurrency }: RouteView) =>
+  concurrency === undefined ? '-' : `${concurrency.perInstance} (queue ${concurrency.queue})`
 
 const shareOf = (other: RouteView['canary'] | RouteView['mirror']) =>
   other === undefined ? '-' : `${other.percent}% ${other.service}`
@@ -90,15 +95,16 @@ function serviceLines({ service, instances }: Pick<RouteView, 'service' | 'insta
 
 /** A line for each instance, with the reason where it is not simply used. */
 export function instanceLines(instances: readonly InstanceView[], indent = '  '): string[] {
+  const isWeighted = instances.some(({ assignedWeight }) => assignedWeight !== 1)
   return alignColumns(
     instances.map((instance) => {
-      const { address, serverName, usable, reason, weight, inFlight, consecutiveFailures } = instance
+      const { address, serverName, usable, reason, assignedWeight, inFlight, consecutiveFailures } = instance
       return [
         serverName === undefined ? address : `${address} (${serverName})`,
         usable ? 'usable' : 'not used',
         `${inFlight} in flight`,
         consecutiveFailures === 0 || reason ? '' : `${counted(consecutiveFailures, 'failure')} in a row`,
-        weight === 1 || !usable ? '' : `weight ${weight}`,
+        isWeighted ? `weight ${assignedWeight}` : '',
         reason ?? '',
       ]
     }),

@@ -8,7 +8,7 @@ const tokenMessage = 'expected letters, digits and -._~+/ (RFC 6750), without sp
 export const adminSettings = {
   ADMIN_PORT: {
     group: 'Admin',
-    meaning: 'port of the admin endpoints (/admin/*), which in production is never the public one',
+    meaning: 'port of the admin endpoints (/admin/*, /metrics), which in production is never the public one',
     schema: port,
     unset: 'the main port in development, 9090 in production',
   },

@@ -25,6 +25,8 @@ export interface Config {
     readonly webSocketIdleMs: number
   }
   readonly drain: { readonly delayMs: number; readonly timeoutMs: number }
+  /** Processes that serve together. */
+  readonly workers: number
   readonly discovery: {
     /** In order of precedence, each with the options it read from the environment. */
     readonly sources: readonly ConfiguredSource[]
@@ -112,6 +114,8 @@ interface ProtectionConfig {
   readonly corsOrigins: readonly string[]
   /** The largest forwarded request body in bytes; undefined for no limit. */
   readonly bodyLimit: number | undefined
+  /** Of the event loop, above which new requests are turned away; 0 for never. */
+  readonly overloadDelayMs: number
   readonly tokenRate: RateConfig
   readonly tokenFailureRate: RateConfig
 }

@@ -41,7 +41,8 @@ export const databaseSettings = {
   },
   DATABASE_POOL_SIZE: {
     group: 'Database',
-    meaning: 'the most connections to PostgreSQL that one gateway opens',
+    meaning:
+      'the most connections to PostgreSQL that one gateway opens; its workers divide them, at least 2 each',
     schema: poolSize,
     default: '10',
   },

@@ -1,4 +1,4 @@
-import { networkInterfaces as systemInterfaces } from 'node:os'
+import { networkInterfaces as systemInterfaces, availableParallelism as systemParallelism } from 'node:os'
 import type { Environment } from '../discovery/source.ts'
 import type { ProviderKind } from '../oauth/provider.ts'
 import { providerKinds } from '../oauth/providers/index.ts'
@@ -10,10 +10,11 @@ import { ConfigError, type Fault } from './fault.ts'
 import { deepFreeze } from './freeze.ts'
 import { readOAuth } from './oauth.ts'
 import { type NetworkInterfaces, readRegistration } from './registration.ts'
-import { type RoutingFile, readRouting } from './routing.ts'
+import { type FileText, type RoutingFile, readRouting } from './routing.ts'
 import type { SettingValues } from './settings.ts'
 import type { DiscoverySources } from './sources.ts'
 import { readTokens } from './tokens.ts'
+import { readWorkers } from './workers-setting.ts'
 
 export interface LoadInput {
   /** Usually `process.env`; wins over `.env`. */
@@ -23,6 +24,16 @@ export interface LoadInput {
   readonly sources: DiscoverySources
   readonly providers?: readonly ProviderKind[]
   readonly networkInterfaces?: NetworkInterfaces
+  readonly availableParallelism?: () => number
+  /** What another process has read and holds to: then `env` has `.env` in it, and neither file is read here. */
+  readonly asRead?: { readonly routingText: FileText }
+}
+
+export interface OpenedConfig {
+  readonly config: Config
+  readonly file: RoutingFile
+  /** With `.env`. */
+  readonly environment: Environment
 }
 
 /**
@@ -37,19 +48,21 @@ export function loadConfig(input: LoadInput): Config {
  * As loadConfig, with the file that a running gateway keeps an eye on.
  * @throws {ConfigError} with every fault there is, not only the first.
  */
-export function openConfig(input: LoadInput): { readonly config: Config; readonly file: RoutingFile } {
-  const { env, cwd, sources, providers = providerKinds, networkInterfaces = systemInterfaces } = input
-  const { environment, faults } = readEnvironment(env, cwd)
+export function openConfig(input: LoadInput): OpenedConfig {
+  const { env, cwd, sources, asRead, providers = providerKinds } = input
+  const { networkInterfaces = systemInterfaces, availableParallelism = systemParallelism } = input
+  const { environment, faults } = asRead ? { environment: env, faults: [] } : readEnvironment(env, cwd)
   const read = readSettings(environment)
   faults.push(...read.faults)
   const discovery = read.values.DISCOVERY ?? []
   const fileFaults: Fault[] = []
-  const { routing, file } = readRouting({ environment, cwd, discovery, sources }, faults, fileFaults)
+  const { routing, file } = readRouting({ environment, cwd, discovery, sources, asRead }, faults, fileFaults)
   const registration = readRegistration(
     { values: read.values, discovery, sources: routing.sources, networkInterfaces },
     faults,
   )
   const database = readDatabase(read.values, environment, cwd, faults)
+  const workers = readWorkers(read.values, environment, availableParallelism, faults)
   const tokens = readTokens(read.values, faults)
   const oauth = readOAuth(read.values, environment, providers, faults)
   const admin = readAdmin(read.values, faults)
@@ -73,6 +86,7 @@ export function openConfig(input: LoadInput): { readonly config: Config; readonl
       webSocketIdleMs: values.WEBSOCKET_IDLE_TIMEOUT,
     },
     drain: { delayMs: values.DRAIN_DELAY, timeoutMs: values.DRAIN_TIMEOUT },
+    workers,
     discovery: { sources: routing.sources, holdMs: values.DISCOVERY_HOLD },
     services: routing.services,
     urls: routing.urls,
@@ -82,11 +96,12 @@ export function openConfig(input: LoadInput): { readonly config: Config; readonl
     protection: {
       corsOrigins: values.CORS_ORIGINS ?? [],
       bodyLimit: values.BODY_LIMIT,
+      overloadDelayMs: values.OVERLOAD_DELAY,
       tokenRate: values.TOKEN_RATE_LIMIT,
       tokenFailureRate: values.TOKEN_FAILURE_LIMIT,
     },
     admin,
     registration,
   })
-  return { config, file }
+  return { config, file, environment }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { duration } from '../discovery/description.ts'
 import type { Setting } from './settings.ts'
 
 const originsMessage =
@@ -49,6 +50,12 @@ export const protectionSettings = {
     meaning: 'the largest request body that is forwarded, such as 10mb',
     schema: size,
     unset: 'no limit',
+  },
+  OVERLOAD_DELAY: {
+    group: 'Protection',
+    meaning: 'delay of the event loop above which new requests are answered 503, 0s for never',
+    schema: duration,
+    default: '200ms',
   },
   TOKEN_RATE_LIMIT: {
     group: 'Protection',

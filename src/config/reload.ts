@@ -16,6 +16,8 @@ export interface ReloadStatus {
   readonly loadedAt: number
   /** What was wrong with the file when it was last read; undefined where it is current. */
   readonly lastError: string | undefined
+  /** How often the file was read since the start because it had changed or somebody asked, by what came of it. */
+  readonly reloads: { readonly success: number; readonly failure: number }
 }
 
 export interface Reloader {
@@ -48,6 +50,7 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
   let version = 1
   let loadedAt = Date.now()
   let lastError: string | undefined
+  const reloads = { success: 0, failure: 0 }
   let watch: FileWatch | undefined
 
   function take(text: FileText): void {
@@ -64,6 +67,7 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
         reject(error.faults)
       } else {
         lastError = 'an error of the gateway itself'
+        reloads.failure += 1
         log.error({ stack: stackOf(error) }, `config: ${name} could not be taken over`)
       }
     }
@@ -85,12 +89,14 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
 
   function agree(how: string): void {
     lastError = undefined
+    reloads.success += 1
     log.info({ config: 'current', version }, `config: ${name}: ${how}`)
   }
 
   function reject(faults: readonly Fault[]): void {
     const sentences = faults.map(formatFault)
     lastError = sentences.join('; ')
+    reloads.failure += 1
     for (const [index, { place }] of faults.entries()) log.error({ ...place }, `config: ${sentences[index]}`)
     log.warn({ config: 'rejected', version }, `config: ${name} is not taken over: what was in force stays`)
   }
@@ -111,6 +117,7 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
       version,
       loadedAt,
       lastError,
+      reloads: { ...reloads },
     }),
   }
 }

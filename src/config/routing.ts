@@ -35,6 +35,8 @@ export interface RoutingInput {
   /** The names in DISCOVERY. */
   readonly discovery: readonly string[]
   readonly sources: DiscoverySources
+  /** In place of what the file says now. */
+  readonly asRead?: { readonly routingText: FileText } | undefined
 }
 
 /** Finds and reads the file; faults of the environment are added to `faults`, the file's own to `fileFaults`. */
@@ -46,7 +48,7 @@ export function readRouting(
   const { environment, cwd } = input
   const name = environment.GATEWAY_CONFIG ?? 'gateway.yaml'
   const path = resolve(cwd, name)
-  const text = readOptional(path)
+  const text = input.asRead === undefined ? readOptional(path) : input.asRead.routingText
   const { file, urls, urlOrigin } = readText(input, text, faults)
   fileFaults.push(...file.faults)
   const sources = readSources(

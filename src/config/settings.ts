@@ -7,6 +7,7 @@ import { databaseSettings } from './database-settings.ts'
 import { oauthSettings } from './oauth-settings.ts'
 import { protectionSettings } from './protection-settings.ts'
 import { tokenSettings } from './token-settings.ts'
+import { workersSetting } from './workers-setting.ts'
 
 /** One environment variable: how it is read, and what the documentation says of it. */
 export interface Setting {
@@ -97,6 +98,7 @@ export const settings = {
     schema: timeout,
     default: '10s',
   },
+  ...workersSetting,
   ...protectionSettings,
   ...adminSettings,
   ...databaseSettings,

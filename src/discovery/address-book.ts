@@ -1,7 +1,8 @@
 import type { Config, ConfiguredSource, RoutingConfig } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
 import { stackOf } from '../observability/stack.ts'
-import { buildRoutes, type KnownService, mergeSnapshots } from './merge.ts'
+import { createDrafting } from './draft.ts'
+import { buildRoutes, mergeSnapshots } from './merge.ts'
 import type { Service } from './source.ts'
 import { emptyTable, type Table } from './table.ts'
 import { createWatcher, type SourceStatus, type Watcher } from './watcher.ts'
@@ -74,6 +75,7 @@ interface Slot {
 export function createAddressBook(options: AddressBookOptions): AddressBook {
   const { discovery, reserved, log, now = () => performance.now() } = options
   let { overrides } = options
+  const draft = createDrafting(reserved)
   const memories = new Map<string, Memory>()
   const listeners = new Set<(table: Table) => void>()
   let table = emptyTable
@@ -125,7 +127,10 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     remember(merged)
     attribute(snapshots, merged)
     const heardAll = snapshots.every((snapshot) => snapshot !== undefined)
-    const { routes, problems } = buildRoutes(known(), overrides, reserved, table, heardAll)
+    const { routes, problems } = buildRoutes(memories.values(), {
+      ...{ draft, overrides, previous: table },
+      complete: heardAll,
+    })
     for (const problem of problems) {
       if (!reported.has(problem)) log.warn({}, `address book: ${problem}`)
     }
@@ -172,6 +177,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     const at = now()
     for (const [name, service] of named) {
       const memory = memories.get(name)
+      if (memory?.service === service && !memory.vanished && memory.emptySince === undefined) continue
       if (service.instances.length > 0 || memory === undefined) {
         const emptySince = service.instances.length > 0 ? undefined : -Infinity
         memories.set(name, { service, emptySince, vanished: false })
@@ -183,7 +189,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     for (const [name, memory] of memories) {
       if (named.has(name)) continue
       memory.vanished = true
-      emptied(memory, { ...memory.service, instances: [] }, at)
+      emptied(memory, withoutInstances(memory.service), at)
       if (at - (memory.emptySince ?? at) > discovery.holdMs + forgetAfterMs) memories.delete(name)
     }
     scheduleExpiry(at)
@@ -198,7 +204,9 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       )
     }
     const held = at - memory.emptySince < discovery.holdMs
-    memory.service = held ? { ...service, instances: memory.service.instances } : service
+    const { description, instances } = memory.service
+    if (!held) memory.service = service
+    else if (service.description !== description) memory.service = { ...service, instances }
   }
 
   function scheduleExpiry(at: number): void {
@@ -210,10 +218,6 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       return vanished ? [heldUntil + forgetAfterMs + 1] : []
     })
     if (due.length > 0) expiry = setTimeout(rebuild, Math.max(1, Math.min(...due) - at)).unref()
-  }
-
-  function* known(): Iterable<KnownService> {
-    for (const { service, vanished } of memories.values()) yield { ...service, vanished }
   }
 
   return {
@@ -250,3 +254,7 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     },
   }
 }
+
+/** The very same where it has none, so that the table does not change for it. */
+const withoutInstances = (service: Service): Service =>
+  service.instances.length === 0 ? service : { ...service, instances: [] }

@@ -1,12 +1,12 @@
-import type { Description, GuardedPath } from './description.ts'
-import { healthSettings } from './health-settings.ts'
-import { loadSettings } from './load-settings.ts'
-import { addSideTraffic, type Member, operatorsWords } from './side-traffic.ts'
+import type { Description } from './description.ts'
+import type { DraftService } from './draft.ts'
+import { addSideTraffic, type Member } from './side-traffic.ts'
 import type { Service } from './source.ts'
 import type { Route, Table } from './table.ts'
 
 /** A service as the sources know it, and whether any of them still names it. */
-export interface KnownService extends Service {
+export interface KnownService {
+  readonly service: Service
   readonly vanished: boolean
 }
 
@@ -33,42 +33,33 @@ export function mergeSnapshots(snapshots: readonly (readonly Service[])[]): Map<
   return merged
 }
 
+export interface BuildOptions {
+  readonly draft: DraftService
+  /** gateway.yaml: the operator's word wins over what a service says of itself. */
+  readonly overrides: ReadonlyMap<string, Description>
+  readonly previous: Table
+  /** Every source has spoken: a service that is not among those given is not there. */
+  readonly complete: boolean
+}
+
 /**
- * Services → routes. The operator's word (`overrides`, gateway.yaml) wins over what a service says of itself.
- * Two services claiming one prefix: who held it in `previous` keeps it, so that a newcomer never takes a
- * living service's traffic; a vanished service yields to anybody.
- *
- * @param complete every source has spoken: a service that is not among these is not there
+ * Services → routes. Two services claiming one prefix: who held it in `previous` keeps it, so that a newcomer never
+ * takes a living service's traffic; a vanished service yields to anybody.
  */
-export function buildRoutes(
-  services: Iterable<KnownService>,
-  overrides: ReadonlyMap<string, Description>,
-  reserved: (prefix: string) => boolean,
-  previous: Table,
-  complete = false,
-): MergeResult {
+export function buildRoutes(services: Iterable<KnownService>, options: BuildOptions): MergeResult {
+  const { draft, overrides, previous, complete } = options
   const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
   const claims = new Map<string, Claim[]>()
   const problems: string[] = []
   const members = new Map<string, Member>()
-  for (const service of services) {
-    const word = overrides.get(service.name)
-    const description: Description = { ...ownWords(service, word, problems), ...word }
-    if (description.enable === false) continue
-    const settings = settingsOf(service, description)
-    members.set(service.name, { description, routeAt: (place) => ({ ...settings, ...place }) })
-    // It has no path of its own, whoever says that it is one.
-    if ((word?.['canary-of'] ?? service.description['canary-of']) !== undefined) continue
-    for (const route of routesOf(service, description, settings, problems)) {
-      const { prefix } = route
-      if (reserved(prefix)) {
-        problems.push(`service ${service.name} claims ${prefix}, which is the gateway's own: left out`)
-        continue
-      }
-      const rivals = claims.get(prefix)
-      if (rivals === undefined) claims.set(prefix, [{ route, vanished: service.vanished }])
-      else if (rivals.at(-1)!.route.service !== service.name)
-        rivals.push({ route, vanished: service.vanished })
+  for (const { service, vanished } of services) {
+    const drafted = draft(service, overrides.get(service.name))
+    problems.push(...drafted.problems)
+    if (drafted.member !== undefined) members.set(service.name, drafted.member)
+    for (const route of drafted.routes) {
+      const rivals = claims.get(route.prefix)
+      if (rivals === undefined) claims.set(route.prefix, [{ route, vanished }])
+      else if (rivals.at(-1)!.route.service !== service.name) rivals.push({ route, vanished })
     }
   }
   const routes = [...claims].map(([prefix, rivals]) => settle(prefix, rivals, holders.get(prefix), problems))
@@ -98,71 +89,4 @@ function settle(
     )
   }
   return route
-}
-
-type Settings = Omit<Route, 'prefix' | 'strip' | 'auth' | 'scopes'>
-
-/** What holds at every path of a service. */
-function settingsOf(service: Service, description: Description): Settings {
-  return {
-    service: service.name,
-    timeoutMs: description.timeout,
-    retries: description.retries ?? 1,
-    openapi: description.openapi ?? '/openapi.json',
-    inject: description.inject,
-    balance: description.balance ?? 'p2c',
-    health: healthSettings(description),
-    ...loadSettings(description),
-    instances: service.instances,
-  }
-}
-
-/** What a service says of itself, without what is not for it to say. */
-function ownWords(
-  { name, description }: Service,
-  word: Description | undefined,
-  problems: string[],
-): Description {
-  if (!operatorsWords.some((key) => key in description)) return description
-  for (const key of ['canary-of', 'mirror-to'] as const) {
-    if (description[key] === undefined || word?.[key] !== undefined) continue
-    problems.push(
-      `service ${name} says ${key}=${description[key]} of itself: only gateway.yaml can say so, nothing is sent there`,
-    )
-  }
-  const own = Object.entries(description).filter(([key]) => !operatorsWords.some((word) => word === key))
-  return Object.fromEntries(own)
-}
-
-function routesOf(
-  service: Service,
-  description: Description,
-  settings: Settings,
-  problems: string[],
-): Route[] {
-  const defaultPath = `/api/${service.name}`
-  const paths = description.path ?? [defaultPath]
-  const wanted = description.strip ?? (description.path === undefined ? defaultPath : '')
-  return paths.map((path) => {
-    const { prefix, auth, scope }: GuardedPath = typeof path === 'string' ? { prefix: path } : path
-    const strippable = wanted === '' || prefix === wanted || prefix.startsWith(`${wanted}/`)
-    if (!strippable) {
-      problems.push(
-        `service ${service.name}: strip ${wanted} is not the beginning of ${prefix}: nothing is cut`,
-      )
-    }
-    const guarded = auth ?? description.auth ?? 'required'
-    if (description.inject !== undefined && guarded === 'none' && auth === undefined) {
-      problems.push(
-        `service ${service.name}: nobody has to say who he is at ${prefix} (auth=none): inject=${description.inject} has no effect there`,
-      )
-    }
-    return {
-      ...settings,
-      prefix,
-      strip: strippable ? wanted : '',
-      auth: guarded,
-      scopes: scope ?? description.scope ?? [],
-    }
-  })
 }

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../observability/log.ts'
-import { type Backoff, backoffMs } from './consul/backoff.ts'
+import { type Backoff, backoffMs } from './backoff.ts'
 import {
   type ConsulClient,
   ConsulError,

@@ -1,4 +1,5 @@
 import type { RoutingConfig } from '../config/config.ts'
+import { createDrafting } from './draft.ts'
 import { buildRoutes, type KnownService } from './merge.ts'
 import { emptyTable } from './table.ts'
 
@@ -23,15 +24,19 @@ export function reviewRouting(
   // A discovered service without a path of the operator's has one of its own, which only the service knows.
   const known = [...names].filter((name) => urls.has(name) || services.get(name)?.path !== undefined)
   const { routes, problems } = buildRoutes(
-    known.map((name): KnownService => ({ name, instances: [], description: {}, vanished: false })),
-    services,
-    reserved,
-    emptyTable,
+    known.map(
+      (name): KnownService => ({
+        service: { name, instances: [], description: {} },
+        vanished: false,
+      }),
+    ),
+    { draft: createDrafting(reserved), overrides: services, previous: emptyTable, complete: false },
   )
+  const byService = Map.groupBy(routes, ({ service }) => service)
   const warnings = [...problems]
   for (const [name, { enable, scope }] of services) {
     if (enable === false) warnings.push(`service ${name}: enable is false: nobody reaches it`)
-    const own = routes.filter((route) => route.service === name)
+    const own = byService.get(name) ?? []
     if (scope !== undefined && own.length > 0 && own.every(({ auth }) => auth === 'none')) {
       warnings.push(
         `service ${name}: nobody has to say who he is (auth: none): scope=${scope.join(' ')} has no effect`,

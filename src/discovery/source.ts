@@ -25,14 +25,20 @@ export interface Service {
   readonly description: Description
 }
 
-/** Publishes a whole snapshot: every service the source knows now. Publishing the same again is a heartbeat. */
-export type Publish = (services: readonly Service[]) => void
+/**
+ * Publishes a whole snapshot: every service the source knows now. Publishing the same again is a heartbeat. What was
+ * published is not changed any more: a service that has changed is another object. `heardAt` (milliseconds since the
+ * epoch) is given where it was not heard just now.
+ */
+export type Publish = (services: readonly Service[], heardAt?: number) => void
 
 /** What a source is given besides its options. */
 export interface SourceContext {
   readonly log: Log
   /** Aborted at shutdown: `watch` must then end, releasing what it holds. */
   readonly signal: AbortSignal
+  /** Says what is wrong, for a source that goes on by itself all the same; any other rejects. */
+  readonly fail: (error: Error) => void
   /** What this source published last, if it did: a watch that is started again need not begin blind. */
   readonly lastKnown?: readonly Service[] | undefined
 }
@@ -52,6 +58,8 @@ export interface DiscoverySource<Options = unknown> {
   readonly settings: z.ZodType<Options, SourceInput>
   /** Whether `settings` reads `urls`: it is asked again when gateway.yaml names others. */
   readonly takesUrls?: boolean
+  /** Whether it asks nobody: it says everything once, and no heartbeat is to be expected. */
+  readonly isFixed?: boolean
   watch(options: Options, publish: Publish, context: SourceContext): Promise<void>
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ConfiguredSource } from '../config/config.ts'
 import type { Log } from '../observability/log.ts'
-import type { Service } from './source.ts'
+import type { Instance, Service } from './source.ts'
 
 /** How a source is doing, for readiness, metrics and the operator. */
 export interface SourceStatus {
@@ -11,6 +11,10 @@ export interface SourceStatus {
   /** Milliseconds since the epoch of the last word from the source, changed or not. */
   readonly lastHeardAt: number | undefined
   readonly lastError: string | undefined
+  /** How often it has said something new. */
+  readonly changes: number
+  /** It says everything at once and has nothing to ask: its last word does not grow old. */
+  readonly isFixed: boolean
 }
 
 export interface Watcher {
@@ -56,20 +60,23 @@ export function createWatcher(options: WatcherOptions): Watcher {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
   let snapshot: readonly Service[] | undefined
+  const normalize = createNormalizing()
   let state: SourceStatus['state'] = 'starting'
   let lastHeardAt: number | undefined
   let lastError: string | undefined
   let failures = 0
+  let changes = 0
 
-  function publish(services: readonly Service[]): void {
+  function publish(services: readonly Service[], heardAt = Date.now()): void {
     if (stopping.signal.aborted) return
-    lastHeardAt = Date.now()
+    lastHeardAt = heardAt
     if (state === 'failing') log.info({ source: name }, `discovery: ${name} answers again`)
     state = 'live'
     lastError = undefined
-    const sorted = normalize(services)
-    if (isDeepStrictEqual(sorted, snapshot)) return
-    snapshot = sorted
+    const next = normalize(services, snapshot)
+    if (next === snapshot) return
+    snapshot = next
+    changes += 1
     onChange()
   }
 
@@ -89,7 +96,8 @@ export function createWatcher(options: WatcherOptions): Watcher {
     while (!signal.aborted) {
       const startedAt = Date.now()
       try {
-        await configured.source.watch(configured.options, publish, { log, signal, lastKnown: snapshot })
+        const context = { log, signal, fail, lastKnown: snapshot }
+        await configured.source.watch(configured.options, publish, context)
         if (!signal.aborted) fail(new Error('the source ended without being asked to'))
       } catch (error) {
         if (!signal.aborted) fail(error)
@@ -117,20 +125,43 @@ export function createWatcher(options: WatcherOptions): Watcher {
       await Promise.race([running, tooLate])
       finished.abort()
     },
-    status: () => ({ source: name, state, lastHeardAt, lastError }),
+    status: () => ({
+      ...{ source: name, state, lastHeardAt, lastError, changes },
+      isFixed: configured.source.isFixed === true,
+    }),
     snapshot: () => snapshot,
   }
 }
 
-/** Order is not information: two snapshots that differ in it only are the same. */
-function normalize(services: readonly Service[]): readonly Service[] {
-  return services
-    .map((service) => ({
-      ...service,
-      instances: service.instances.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
-    }))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+/**
+ * Order is not information: two snapshots that differ in it only are the same. A service that has not changed is the
+ * very same one as before, so that an update costs what has changed; one that the source hands over again as it is
+ * is not even compared.
+ */
+function createNormalizing() {
+  const known = new WeakMap<Service, Service>()
+  return (services: readonly Service[], before: readonly Service[] = []): readonly Service[] => {
+    const byName = new Map(before.map((service) => [service.name, service]))
+
+    function normalized(service: Service): Service {
+      const sorted = { ...service, instances: service.instances.toSorted(byId) }
+      const last = byName.get(service.name)
+      return isDeepStrictEqual(sorted, last) ? last! : sorted
+    }
+
+    const next = services
+      .map((service) => {
+        const one = known.get(service) ?? normalized(service)
+        known.set(service, one)
+        return one
+      })
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const isSame = next.length === before.length && next.every((service, index) => service === before[index])
+    return isSame ? before : next
+  }
 }
+
+const byId = (a: Instance, b: Instance) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 /** Waits, or returns at once when the signal aborts. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Middleware, ParameterizedContext } from 'koa'
 import type { AccessEntry } from '../observability/log.ts'
 import type { Exchange } from '../proxy/exchange.ts'
+import type { DoorServerOptions } from './server.ts'
 import type { DoorState } from './state.ts'
 
 /** One line for each request, after its reply: proxied or the gateway's own, good or bad. */
@@ -24,6 +25,25 @@ export function createAccessLog({ access }: { access: (entry: AccessEntry) => vo
       errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
     })
   }
+}
+
+/** The same of what came to no request at all. */
+export function createUnparsableLog({
+  access,
+}: {
+  access: (entry: AccessEntry) => void
+}): DoorServerOptions['onUnparsable'] {
+  return (error, socket, requestId) =>
+    access({
+      requestId,
+      method: '-',
+      path: '-',
+      status: error.status,
+      durationMs: 0,
+      clientAddress: ('remoteAddress' in socket && String(socket.remoteAddress)) || '-',
+      bytesSent: 0,
+      errorCode: error.code,
+    })
 }
 
 /** The body that Koa is about to write, where it is Koa that writes. */

@@ -8,6 +8,8 @@ export interface Cors {
   readonly middleware: Middleware<DoorState>
   /** What becomes of a house's reply: see below. */
   readonly amendReply: (head: string[], outgoing: ServerResponse) => void
+  /** What the middleware sets, for a reply that Koa does not write: flat names and values. */
+  readonly headersFor: (origin: string | undefined) => readonly string[]
 }
 
 /** Every method that is forwarded: whether one is meant for a resource is the resource's to say. */
@@ -50,6 +52,13 @@ export function createCors({ origins }: { readonly origins: readonly string[] })
       return next()
     },
     amendReply,
+    headersFor(origin) {
+      if (origin === undefined || !allowed.has(origin)) return ['Vary', 'Origin']
+      return [
+        ...['Vary', 'Origin', 'Access-Control-Allow-Origin', origin],
+        ...['Access-Control-Allow-Credentials', 'true', 'Access-Control-Expose-Headers', exposed],
+      ]
+    },
   }
 }
 

@@ -22,7 +22,7 @@ export interface Rooms {
   readonly tokens: Middleware<DoorState>
   /** `/oauth`, `/oauth/*` and `/login`. */
   readonly oauth: Middleware<DoorState>
-  /** `/admin/*`, where it has no port of its own. */
+  /** `/admin/*` and `/metrics`, where they have no port of their own. */
   readonly admin: Middleware<DoorState> | undefined
   /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
   readonly pages: Middleware<DoorState>
@@ -46,7 +46,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
       at('/readyz', rooms.readyz),
       rooms.tokens, //                          /tokens/*, /.well-known/*
       rooms.oauth, //                           /oauth/*, /login
-      ...(rooms.admin ? [rooms.admin] : []), // /admin/*
+      ...(rooms.admin ? [rooms.admin] : []), // /admin/*, /metrics
       rooms.pages, //                           /, /docs, /openapi.json
       notFound,
     ]),
@@ -57,18 +57,24 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
 }
 
 /** What answers on the port of the admin endpoints. */
-export interface AdminRooms extends Pick<Rooms, 'begin' | 'accessLog' | 'errorBoundary' | 'securityHeaders'> {
+export interface AdminRooms
+  extends Pick<Rooms, 'begin' | 'accessLog' | 'errorBoundary' | 'securityHeaders' | 'readyz'> {
   readonly admin: Middleware<DoorState>
 }
 
-/** The same of the admin endpoints' own port, where they have one: nothing else is there. */
+/**
+ * The same of the admin endpoints' own port, where they have one: they and the probes, which need not stand in line
+ * there behind everybody who wants to connect.
+ */
 export function mountAdminRoutes(app: Koa<DoorState>, rooms: AdminRooms): void {
   app.use(rooms.begin)
   app.use(rooms.accessLog)
   app.use(rooms.errorBoundary)
   app.use(checkPath)
   app.use(rooms.securityHeaders)
-  app.use(rooms.admin) //                       /admin/*
+  app.use(at('/livez', livez))
+  app.use(at('/readyz', rooms.readyz))
+  app.use(rooms.admin) //                       /admin/*, /metrics
   app.use(notFound)
 }
 

@@ -1,8 +1,8 @@
-import type { Context, Middleware } from 'koa'
+import type { Middleware } from 'koa'
 import type { DoorState } from './state.ts'
 
 /** Sets the security headers of one reply of the gateway's own. */
-export type SecureReply = (ctx: Pick<Context, 'set'>) => void
+export type SecureReply = (ctx: { set(headers: Record<string, string>): unknown }) => void
 
 /** One year: what browsers' preload lists ask for at least, though nothing here asks to be listed. */
 const hstsSeconds = 31_536_000

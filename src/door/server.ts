@@ -1,20 +1,21 @@
 import http from 'node:http'
-import net, { type AddressInfo, type Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import { type Connections, createConnections, inFlight, promisedIdleMs } from './connections.ts'
 import { endAndLinger } from './linger.ts'
 import { problemMediaType, toProblem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
-export interface DoorServer {
+export interface DoorServer extends Connections {
   /** Resolves with the address once connections are taken; rejects where that cannot be. */
   listen(port: number, host: string): Promise<AddressInfo>
-  /** Takes no more connections and resolves when the last one is over; cuts what is left when `signal` aborts. */
-  close(signal: AbortSignal): Promise<void>
 }
 
 export interface DoorServerOptions {
   readonly onRequest: http.RequestListener
+  /** Answers a request that there is no time for, and says whether it did: asked first, before anything else. */
+  readonly turnAway?: (request: http.IncomingMessage, response: http.ServerResponse) => boolean
   /** A WebSocket handshake; anything else that asks for an upgrade is an ordinary request. */
   readonly onWebSocket: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void
   /** What could not even be parsed: already answered, only to be logged. */
@@ -28,20 +29,27 @@ export interface DoorServerOptions {
   readonly headersTimeoutMs?: number
 }
 
-/** While draining, connections that have fallen idle are closed this often. */
-const sweepMs = 100
+/** How long an idle connection is kept: longer than load balancers in front keep theirs. */
+const keptIdleMs = 65_000
 
 /**
  * The HTTP server. Slow headers are cut; a body may take its time (a large upload does), the proxy watches its
- * pauses. Idle connections are kept for 65 s, longer than load balancers in front keep theirs.
+ * pauses.
  */
 export function createDoorServer(options: DoorServerOptions): DoorServer {
-  const { onRequest, onWebSocket, onUnparsable, welcomesBody, headersTimeoutMs = 60_000 } = options
+  const { turnAway, onWebSocket, onUnparsable, welcomesBody, headersTimeoutMs = 60_000 } = options
+  const onRequest: http.RequestListener =
+    turnAway === undefined
+      ? options.onRequest
+      : (request, response) => {
+          if (!turnAway(request, response)) options.onRequest(request, response)
+        }
   const server = http.createServer(
     {
       headersTimeout: headersTimeoutMs,
       requestTimeout: 0,
-      keepAliveTimeout: 65_000,
+      keepAliveTimeout: promisedIdleMs,
+      keepAliveTimeoutBuffer: keptIdleMs - promisedIdleMs,
       connectionsCheckingInterval: Math.min(10_000, headersTimeoutMs),
       // Node's own refusal is no problem document and in no log: checkHost does the same.
       requireHostHeader: false,
@@ -56,21 +64,17 @@ export function createDoorServer(options: DoorServerOptions): DoorServer {
   server.maxHeadersCount = 0
   // An expectation nobody knows may be ignored (RFC 9110 §10.1.1); Node would answer 417 past the door.
   server.on('checkExpectation', onRequest)
-  if (welcomesBody !== undefined) {
+  if (welcomesBody !== undefined || turnAway !== undefined) {
     server.on('checkContinue', (request, response) => {
-      if (welcomesBody(request)) response.writeContinue()
-      onRequest(request, response)
+      if (turnAway?.(request, response)) return
+      if (welcomesBody?.(request) ?? true) response.writeContinue()
+      options.onRequest(request, response)
     })
   }
   // A connection that could not be taken (no file descriptor left) is lost; the process is not.
   server.on('error', () => {})
 
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-
+  const { watch, close } = createConnections(server)
   server.on('upgrade', (request, socket, head) => {
     // Node lets go of the socket, and nobody may be listening when the client resets it.
     socket.on('error', () => {})
@@ -113,32 +117,9 @@ export function createDoorServer(options: DoorServerOptions): DoorServer {
           resolve(server.address() as AddressInfo)
         })
       }),
-    async close(signal) {
-      // Not http.Server's own close, which cuts idle connections at once: a request may be on its way on them,
-      // and its reply will say `Connection: close`. Nor does it see connections that became WebSockets, or
-      // those on which nobody has said anything yet.
-      const closed = new Promise((resolve) => net.Server.prototype.close.call(server, resolve))
-      const sweep = setInterval(() => {
-        server.closeIdleConnections()
-        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-      }, sweepMs)
-      const cut = () => {
-        for (const socket of sockets) socket.destroy()
-      }
-      signal.addEventListener('abort', cut, { once: true })
-      if (signal.aborted) cut()
-      await closed
-      signal.removeEventListener('abort', cut)
-      clearInterval(sweep)
-      // Ends Node's own timer for slow headers.
-      server.close()
-    },
+    watch,
+    close,
   }
-}
-
-/** The reply that is being written on a connection; Node has no public name for it. */
-function inFlight(socket: Duplex): http.ServerResponse | undefined {
-  return (socket as Duplex & { _httpMessage?: http.ServerResponse | null })._httpMessage ?? undefined
 }
 
 /** Closes a connection once the reply in flight on it is out; false where there is none. */

@@ -9,12 +9,15 @@ import type { Pass } from '../tokens/verified.ts'
 import { asGatewayError } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import { checkHost } from './host.ts'
+import type { Overload } from './overload.ts'
 import type { OwnPaths } from './own-paths.ts'
 import { checkTarget } from './path.ts'
 import { requestId } from './request-id.ts'
 import { writeProblem } from './server.ts'
+import { overloadedError } from './turn-away.ts'
 
 export interface WebSocketDoorOptions {
+  readonly overload: Pick<Overload, 'turnsAway'>
   readonly ownPaths: OwnPaths
   readonly routes: ProxyRoutes
   readonly relay: WebSocketRelay
@@ -29,8 +32,13 @@ export interface WebSocketDoorOptions {
  * sees: the same steps as in routes.ts, in the same order.
  */
 export function createWebSocketDoor(options: WebSocketDoorOptions) {
-  const { ownPaths, routes, relay, identify, guard, access, log } = options
+  const { overload, ownPaths, routes, relay, identify, guard, access, log } = options
   return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // No line in the access log, as of requests (turn-away.ts).
+    if (overload.turnsAway(incoming.url ?? '/')) {
+      writeProblem(socket, overloadedError(), requestId(incoming.rawHeaders))
+      return
+    }
     const startedAt = performance.now()
     const id = requestId(incoming.rawHeaders)
     const caller = identify(incoming)

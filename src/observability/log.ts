@@ -39,19 +39,26 @@ export interface LogOptions {
   readonly level: Config['logLevel']
   /** `people` for a terminal, `json` for a collector: one object a line (pino). */
   readonly format: 'people' | 'json'
+  /** Which of several workers it is: their lines go to one place. */
+  readonly worker?: number
   /** Where lines go; standard output unless told otherwise. */
   readonly write?: (line: string) => void
 }
 
 /** The gateway's log. JSON lines are written in the background, at most a second late. */
-export function createLog({ level, format, write }: LogOptions): GatewayLog {
-  if (format === 'people') return createPeopleLog(level, write ?? ((line) => process.stdout.write(line)))
-  const output = write === undefined ? createBufferedOutput() : { write, flush: () => {} }
+export function createLog({ level, format, worker, write }: LogOptions): GatewayLog {
+  if (format === 'people') {
+    const put = write ?? ((line) => process.stdout.write(line))
+    return createPeopleLog(level, worker === undefined ? put : (line) => put(`[${worker}] ${line}`))
+  }
+  const isShared = worker !== undefined
+  const output = write === undefined ? createBufferedOutput(isShared) : { write, flush: () => {} }
+  const workerMember = isShared ? `,"worker":${worker}` : ''
   const isoTime = createIsoTime()
   const logger = pino(
     {
       level,
-      base: null,
+      base: isShared ? { worker } : null,
       timestamp: isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -66,7 +73,9 @@ export function createLog({ level, format, write }: LogOptions): GatewayLog {
     // serialiser looks for, and costs a third.
     access(entry) {
       if (!logger.isLevelEnabled('info')) return
-      output.write(`{"level":"info"${isoTime()},"msg":"request",${JSON.stringify(entry).slice(1)}\n`)
+      output.write(
+        `{"level":"info"${isoTime()}${workerMember},"msg":"request",${JSON.stringify(entry).slice(1)}\n`,
+      )
     },
     flush: output.flush,
   }
@@ -75,15 +84,17 @@ export function createLog({ level, format, write }: LogOptions): GatewayLog {
 /**
  * Standard output, written in the background, at most a second late. Lines are handed over as bytes: for strings
  * the destination weighs each one as it comes, which was most of what a line cost (8 µs of CPU instead of 3).
+ * @param isShared whether other processes write to it as well: into a pipe they then write no more at once than POSIX
+ *   keeps together (PIPE_BUF, 4096 bytes on Linux), so that no line gets into the middle of another
  */
-function createBufferedOutput() {
+function createBufferedOutput(isShared: boolean) {
   const destination = pino.destination({
     dest: 1,
     sync: false,
     contentMode: 'buffer',
     // Each write wakes the thread pool: rather once for a hundred lines than for ten.
-    minLength: 32_768,
-    maxWrite: 65_536,
+    minLength: isShared ? 3072 : 32_768,
+    maxWrite: isShared ? 4096 : 65_536,
     periodicFlush: 1000,
   })
   // SonicBoom takes bytes in this mode; its types know only strings.

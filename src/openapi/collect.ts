@@ -72,6 +72,7 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
   const stopping = new AbortController()
   const feeds = new Map<string, Feed>()
   const waiting: (() => void)[] = []
+  const sourcesOf = createSources()
   let running = 0
   let version = 0
   let unsubscribe = () => {}
@@ -136,12 +137,24 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
   }
 }
 
-/** Every service once: its routes share instances and document. */
-function sourcesOf(routes: readonly PublishedRoute[]): Map<string, FeedSource> {
-  return new Map(
-    routes.map(({ service, openapi, instances }) => [
-      service,
-      { path: openapi, origins: instances.map((instance) => instance.origin) },
-    ]),
-  )
+/**
+ * Every service once: its routes share instances and document. The origins of instances that are the very same as in an
+ * earlier table are the very same as well.
+ */
+function createSources() {
+  const known = new WeakMap<PublishedRoute['instances'], readonly string[]>()
+
+  function originsOf(instances: PublishedRoute['instances']): readonly string[] {
+    const origins = known.get(instances) ?? instances.map((instance) => instance.origin)
+    known.set(instances, origins)
+    return origins
+  }
+
+  return (routes: readonly PublishedRoute[]): Map<string, FeedSource> =>
+    new Map(
+      routes.map(({ service, openapi, instances }) => [
+        service,
+        { path: openapi, origins: originsOf(instances) },
+      ]),
+    )
 }

@@ -107,7 +107,7 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
   return {
     current: () => state,
     update(next) {
-      if (source?.path === next.path && source.origins.join() === next.origins.join()) return
+      if (source?.path === next.path && sameOrigins(source.origins, next.origins)) return
       source = next
       if (next.path === false) {
         clearTimeout(timer)
@@ -124,3 +124,7 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
     },
   }
 }
+
+/** The very same list, as a rule: then nothing has to be compared. */
+const sameOrigins = (one: readonly string[], other: readonly string[]) =>
+  one === other || one.join() === other.join()

@@ -20,12 +20,23 @@ export interface ConcurrencyLimit {
   take(route: ProxyRoute, tried: readonly Upstream[]): Upstream | undefined
   /** Gives a place back; whoever waits longest gets it. */
   leave(upstream: Upstream): void
-  /** Waits no longer: its client has left, or its deadline has passed. */
-  withdraw(waiter: Waiter): void
+  /** Waits no longer: its client has left, or (`isLate`) its deadline has passed. */
+  withdraw(waiter: Waiter, isLate?: boolean): void
   /** Undefined: without limit from now on. */
   configure(settings: ConcurrencySettings | undefined): void
   /** There is a new table: instances that have appeared take whom they can, a service that is gone takes nobody. */
   refresh(isKnown: boolean): void
+  status(): QueueStatus
+}
+
+/** For the metrics. */
+export interface QueueStatus {
+  /** How many wait now. */
+  readonly waiting: number
+  /** How many found the queue full, since the limit was set. */
+  readonly full: number
+  /** How many waited for longer than they may. */
+  readonly timedOut: number
 }
 
 /**
@@ -39,6 +50,8 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
   const waiting = new Map<Waiter, { readonly route: ProxyRoute; readonly until: number }>()
   let settings: ConcurrencySettings | undefined
   let timer: NodeJS.Timeout | undefined
+  let full = 0
+  let timedOut = 0
 
   const hasRoom = (upstream: Upstream) =>
     settings === undefined || (busy.get(upstream) ?? 0) < settings.perInstance
@@ -74,6 +87,7 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
         return
       }
       waiting.delete(waiter)
+      timedOut += 1
       waiter.turnedAway(overloaded(route))
     }
   }
@@ -90,7 +104,10 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
       const upstream = waiting.size === 0 ? seize(route, waiter.tried) : undefined
       if (upstream !== undefined) return waiter.admitted(route, upstream)
       const { queue = 0, queueTimeoutMs = 0 } = settings ?? {}
-      if (waiting.size >= queue) return waiter.turnedAway(overloaded(route))
+      if (waiting.size >= queue) {
+        full += 1
+        return waiter.turnedAway(overloaded(route))
+      }
       waiting.set(waiter, { route, until: performance.now() + queueTimeoutMs })
       timer ??= setTimeout(expire, queueTimeoutMs)
     },
@@ -101,8 +118,10 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
       else busy.delete(upstream)
       serve()
     },
-    withdraw(waiter) {
-      if (waiting.delete(waiter)) stopTimer()
+    withdraw(waiter, isLate = false) {
+      if (!waiting.delete(waiter)) return
+      if (isLate) timedOut += 1
+      stopTimer()
     },
     configure(next) {
       settings = next
@@ -115,6 +134,7 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
       }
       stopTimer()
     },
+    status: () => ({ waiting: waiting.size, full, timedOut }),
   }
 }
 

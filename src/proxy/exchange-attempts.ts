@@ -19,6 +19,12 @@ import { Watch } from './watch.ts'
  */
 export type Phase = 'upload' | 'head' | 'download' | 'delivery' | 'over'
 
+/**
+ * 100 bytes a second, on the average since the first of them and with `idleTimeoutMs` to begin with: who sends a byte now
+ * and then is never silent, and would hold a connection to the house for ever.
+ */
+const slowestMsPerByte = 10
+
 /** The way of a request to an instance: a place where those are counted, one attempt after the other, one deadline. */
 export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatcher.DispatchHandler, Waiter {
   readonly tried: Upstream[] = []
@@ -33,12 +39,14 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   private inFlight = false
   private copy: MirrorCopy | undefined
   /** Where it has a place, or waits for one. */
-  private limit: ConcurrencyLimit | undefined
+  protected limit: ConcurrencyLimit | undefined
   protected waiting = false
   private queuedAt = 0
   /** What waiting for a place has cost a request with a body, whose deadline has not begun to run. */
   private queuedMs = 0
   private backOff: NodeJS.Timeout | undefined
+  /** When an upload is too slow, at the bytes that have come. */
+  private slowestEndsAt = 0
 
   constructor(context: ExchangeContext, path: string, incoming: IncomingMessage) {
     super(path, incoming.url ?? '/')
@@ -108,7 +116,10 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   }
 
   private dispatch(route: ProxyRoute, upstream: Upstream): void {
-    if (this.attempts > 0) this.tellTimeLeft(route)
+    if (this.attempts > 0) {
+      this.tellTimeLeft(route)
+      route.budget.counts.made += 1
+    }
     this.route = route
     this.upstream = upstream
     this.tried.push(upstream)
@@ -134,8 +145,13 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
     if (this.phase === 'over') controller.abort(new Error('exchange is over'))
   }
 
-  onBodySent(): void {
-    if (this.phase === 'upload') this.watch.within(this.context.idleTimeoutMs)
+  onBodySent(chunk: Uint8Array): void {
+    if (this.phase !== 'upload') return
+    const now = performance.now()
+    const { idleTimeoutMs } = this.context
+    if (this.slowestEndsAt === 0) this.slowestEndsAt = now + idleTimeoutMs
+    this.slowestEndsAt += chunk.length * slowestMsPerByte
+    this.watch.within(Math.min(idleTimeoutMs, Math.max(0, this.slowestEndsAt - now)))
   }
 
   onRequestSent(): void {

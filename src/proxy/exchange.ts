@@ -191,6 +191,7 @@ export class Exchange extends ExchangeAttempts {
     const { phase } = this
     if (phase === 'over') return
     if (this.waiting) {
+      this.limit!.withdraw(this, true)
       this.fail(overloaded(this.route!))
       return
     }

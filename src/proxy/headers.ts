@@ -121,7 +121,9 @@ export function requestHeaders(
 /** `chunked` is taken off and put on again; a coding beneath it would be lost on the way (RFC 9112 §6.1). */
 function checkTransferEncoding(value: string): true {
   if (value.toLowerCase() === 'chunked') return true
-  throw new GatewayError('bad_request', { detail: 'The only Transfer-Encoding that is accepted is chunked.' })
+  const detail = 'The only Transfer-Encoding that is accepted is chunked.'
+  // Where the body ends is not agreed upon: what follows on the connection is no request of anybody's.
+  throw new GatewayError('bad_request', { detail, headers: { Connection: 'close' } })
 }
 
 function isReserved(plain: string): boolean {

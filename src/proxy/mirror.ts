@@ -37,6 +37,8 @@ export interface MirrorOptions {
 /** Outlives the tables. */
 export interface MirrorsInFlight {
   count: number
+  /** Copies that were drawn and not sent, since the start. */
+  dropped: number
 }
 
 /**
@@ -51,6 +53,7 @@ export function createMirror(options: MirrorOptions): Mirror {
   function send(request: Parameters<MirrorCopy['send']>[0], body: readonly Buffer[] | undefined): void {
     const upstream = inFlight.count < mostInFlight ? draft() : undefined
     if (upstream === undefined) {
+      inFlight.dropped += 1
       log.debug({ service }, `mirror: ${service} takes no more copies now`)
       return
     }
@@ -121,6 +124,7 @@ export function createMirror(options: MirrorOptions): Mirror {
         },
         send(request) {
           if (isWhole) send(request, body)
+          else inFlight.dropped += 1
         },
       }
     },

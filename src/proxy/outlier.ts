@@ -20,7 +20,16 @@ export interface OutlierDetection {
   group(service: string, all: readonly Upstream[], settings: HealthSettings): UpstreamGroup
   /** Lets go of all services but these. */
   retain(services: { has(service: string): boolean }): void
+  /** Of every service, for the metrics. */
+  status(): readonly GroupStatus[]
   stop(): void
+}
+
+export interface GroupStatus {
+  readonly group: UpstreamGroup
+  /** How often one of its instances has been ejected since the service came. */
+  readonly ejections: number
+  readonly panic: boolean
 }
 
 /** Time as it passes, or as a test has it pass. */
@@ -36,6 +45,7 @@ interface Kept {
   readonly group: UpstreamGroup
   readonly settings: HealthSettings
   panic: boolean
+  ejections: number
   forget: () => void
 }
 
@@ -71,8 +81,10 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
     kept.panic = panic
   }
 
-  function eject({ group, settings }: Kept, upstream: Upstream, now: number): void {
-    const { ejectTimeMs, ejectAfter } = settings
+  function eject(kept: Kept, upstream: Upstream, now: number): void {
+    const { group } = kept
+    const { ejectTimeMs, ejectAfter } = kept.settings
+    kept.ejections += 1
     // One is forgiven for each time that it has been in since.
     const forgiven = Math.floor((now - upstream.ejectedUntil) / ejectTimeMs)
     upstream.ejections = Math.max(0, upstream.ejections - forgiven) + 1
@@ -112,7 +124,8 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
         upstream.isNew = false
       }
       const group: UpstreamGroup = { service, all, usable: all }
-      const kept: Kept = { group, settings, panic: previous?.panic ?? false, forget: nothing }
+      const { panic = false, ejections = 0 } = previous ?? {}
+      const kept: Kept = { group, settings, panic, ejections, forget: nothing }
       services.set(service, kept)
       refresh(kept)
       return group
@@ -124,6 +137,7 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
         services.delete(service)
       }
     },
+    status: () => [...services.values()],
     stop() {
       for (const { forget } of services.values()) forget()
       services.clear()
@@ -133,7 +147,8 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
 
 const nothing = () => {}
 
-const systemClock: Clock = {
+/** Time as it passes; what it is asked to do later keeps no process alive. */
+export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {
     const timer = setTimeout(callback, ms).unref()

@@ -1,5 +1,7 @@
 /** How much of a service's traffic may be retries: without it, a house that breaks gets every request several times. */
 export interface RetryBudget {
+  /** Since the start, for the metrics. */
+  readonly counts: RetryCounts
   /** A request has come: what the retries are measured by. */
   count(): void
   /**
@@ -7,6 +9,13 @@ export interface RetryBudget {
    * @param percent of the requests of the last 10 s; 3 a second are free in any case
    */
   take(percent: number): boolean
+}
+
+interface RetryCounts {
+  /** Further attempts, those outside the budget included. Whoever makes one counts it. */
+  made: number
+  /** Retries that were not made because the budget was spent. */
+  refused: number
 }
 
 const windowSeconds = 10
@@ -20,6 +29,7 @@ const freePerSecond = 3
  * @param now milliseconds, monotonic
  */
 export function createRetryBudget(now: () => number = () => performance.now()): RetryBudget {
+  const counts: RetryCounts = { made: 0, refused: 0 }
   const requests = new Uint32Array(windowSeconds)
   const retries = new Uint32Array(windowSeconds)
   let requestsInWindow = 0
@@ -41,6 +51,7 @@ export function createRetryBudget(now: () => number = () => performance.now()): 
   }
 
   return {
+    counts,
     count() {
       const at = slot()
       requests[at]! += 1
@@ -49,7 +60,10 @@ export function createRetryBudget(now: () => number = () => performance.now()): 
     take(percent) {
       const at = slot()
       const most = Math.max((requestsInWindow * percent) / 100, freePerSecond * windowSeconds)
-      if (retriesInWindow + 1 > most) return false
+      if (retriesInWindow + 1 > most) {
+        counts.refused += 1
+        return false
+      }
       retries[at]! += 1
       retriesInWindow += 1
       return true

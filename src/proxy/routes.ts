@@ -5,11 +5,11 @@ import type { Picker } from './balance/policy.ts'
 import { chooseRoute, type ProxyCanary } from './canary.ts'
 import type { ConcurrencyLimit } from './concurrency.ts'
 import { createGuardedLookup } from './look-alikes.ts'
-import { createMirror, type Mirror, type MirrorsInFlight } from './mirror.ts'
+import { createMirror, type Mirror } from './mirror.ts'
 import type { OutlierDetection, UpstreamGroup } from './outlier.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import { createServiceStates } from './service-states.ts'
-import type { Upstream, Upstreams } from './upstreams.ts'
+import { createServiceStates, type ServiceCounts } from './service-states.ts'
+import type { Upstreams } from './upstreams.ts'
 
 /** A route of the table with what the proxy needs at hand: nothing is looked up twice for a request. */
 export interface ProxyRoute {
@@ -50,6 +50,8 @@ export interface ProxyRoutes {
   renew(route: ProxyRoute): ProxyRoute
   /** Takes a new table in; what is in flight keeps the routes it was given. */
   update(table: Table): void
+  /** What has been counted of a service; undefined for one that no route leads to. */
+  counts(service: string): ServiceCounts | undefined
 }
 
 export interface ProxyRoutesOptions {
@@ -64,22 +66,40 @@ export interface ProxyRoutesOptions {
 export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
   const { upstreams, outliers, defaultTimeoutMs, random, log } = options
   let lookup: Lookup<ProxyRoute> = () => undefined
+  let compiled: CompiledTable = { byRoute: new Map(), groups: new Map() }
+  const madeFrom = new WeakMap<UpstreamGroup, Pick<Route, 'instances' | 'health'>>()
   const states = createServiceStates(renew)
-  const mirrors = createMirrorCounts()
 
-  function compile(table: Table): CompiledTable {
+  /** What is the very same as in the table before is taken over as it is: nearly all of it, as a rule. */
+  function compile(table: Table, before: CompiledTable): CompiledTable {
     const groups = new Map<string, UpstreamGroup>()
 
     function groupOf({ service, instances, health }: Route): UpstreamGroup {
-      let group = groups.get(service)
-      if (group === undefined) {
+      const group = groups.get(service) ?? sameGroup() ?? newGroup()
+      groups.set(service, group)
+      return group
+
+      function sameGroup(): UpstreamGroup | undefined {
+        const known = before.groups.get(service)
+        const origin = known && madeFrom.get(known)
+        return origin?.instances === instances && origin.health === health ? known : undefined
+      }
+
+      function newGroup(): UpstreamGroup {
         // Whoever has the weight 0 is given nothing, and finishes what it has.
         const weighty = instances.filter((instance) => instance.weight !== 0)
         const all = weighty.map((instance) => upstreams.of(service, instance))
-        group = outliers.group(service, all, health)
-        groups.set(service, group)
+        const made = outliers.group(service, all, health)
+        madeFrom.set(made, { instances, health })
+        return made
       }
-      return group
+    }
+
+    function sameRoute(route: Route): ProxyRoute | undefined {
+      // Of these another service is a part, which may have changed.
+      if (route.canary !== undefined || route.mirror !== undefined) return undefined
+      const known = before.byRoute.get(route)
+      return known?.group === groupOf(route) ? known : undefined
     }
 
     function compileRoute(route: Route, stable?: ProxyRoute): ProxyRoute {
@@ -111,11 +131,17 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
     }
 
     function mirrorOf(service: string, { percent, route }: NonNullable<Route['mirror']>): Mirror {
-      return createMirror({ percent, target: compileRoute(route), inFlight: mirrors(service), random, log })
+      return createMirror({
+        percent,
+        target: compileRoute(route),
+        inFlight: states.mirrorsOf(service),
+        random,
+        log,
+      })
     }
 
-    const routes = table.routes.map((route) => compileRoute(route))
-    return { routes, groups }
+    const byRoute = new Map(table.routes.map((route) => [route, sameRoute(route) ?? compileRoute(route)]))
+    return { byRoute, groups }
   }
 
   function renew(route: ProxyRoute): ProxyRoute {
@@ -130,28 +156,21 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
     choose: (route, rawHeaders) => chooseRoute(route, rawHeaders, random),
     renew,
     update(table) {
-      const { routes, groups } = compile(table)
-      lookup = createGuardedLookup(routes)
+      compiled = compile(table, compiled)
+      const { byRoute, groups } = compiled
+      lookup = createGuardedLookup([...byRoute.values()])
       outliers.retain(groups)
-      upstreams.retain(new Set<Upstream>([...groups.values()].flatMap(({ all }) => all)))
+      upstreams.retain(groups)
       states.settle(groups)
     },
+    counts: states.counts,
   }
 }
 
 interface CompiledTable {
-  readonly routes: ProxyRoute[]
+  readonly byRoute: ReadonlyMap<Route, ProxyRoute>
   /** By service: also of those that only get what is another's. */
   readonly groups: ReadonlyMap<string, UpstreamGroup>
-}
-
-function createMirrorCounts(): (service: string) => MirrorsInFlight {
-  const counts = new Map<string, MirrorsInFlight>()
-  return (service) => {
-    const count = counts.get(service) ?? { count: 0 }
-    counts.set(service, count)
-    return count
-  }
 }
 
 /** The target a house sees: the route's prefix cut, the query untouched. `/api/users?a` cut by 4 → `/users?a`. */

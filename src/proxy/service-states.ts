@@ -1,5 +1,6 @@
 import type { Route } from '../discovery/table.ts'
-import { type ConcurrencyLimit, createConcurrencyLimit } from './concurrency.ts'
+import { type ConcurrencyLimit, createConcurrencyLimit, type QueueStatus } from './concurrency.ts'
+import type { MirrorsInFlight } from './mirror.ts'
 import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
 import type { ProxyRoute } from './routes.ts'
 
@@ -10,17 +11,31 @@ interface ServiceState {
   readonly limit: ConcurrencyLimit | undefined
 }
 
+/** What has been counted of a service, for the metrics. */
+export interface ServiceCounts {
+  readonly retries: RetryBudget['counts']
+  /** Undefined where it has no limit. */
+  readonly queue: QueueStatus | undefined
+  /** Undefined where nothing of it has been mirrored. */
+  readonly mirrorsDropped: number | undefined
+}
+
 export interface ServiceStates {
   /** The state of a route's service, with its settings taken over. */
   of(route: Pick<Route, 'service' | 'concurrency'>): ServiceState
   /** Once the table is in place: services that are not among these are forgotten, and those who wait are served. */
   settle(services: { has(service: string): boolean }): void
+  /** Of the service whose requests are copied. */
+  mirrorsOf(service: string): MirrorsInFlight
+  /** Undefined for a service that no route leads to. */
+  counts(service: string): ServiceCounts | undefined
 }
 
 /** @param renew the route as the table has it now */
 export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): ServiceStates {
   const budgets = new Map<string, RetryBudget>()
   const limits = new Map<string, ConcurrencyLimit>()
+  const mirrors = new Map<string, MirrorsInFlight>()
   const unlimited = new Set<string>()
 
   return {
@@ -46,7 +61,18 @@ export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): S
         limit.refresh(isKnown)
       }
       for (const service of budgets.keys()) if (!services.has(service)) budgets.delete(service)
+      for (const service of mirrors.keys()) if (!services.has(service)) mirrors.delete(service)
       unlimited.clear()
+    },
+    mirrorsOf(service) {
+      const mirror = mirrors.get(service) ?? { count: 0, dropped: 0 }
+      mirrors.set(service, mirror)
+      return mirror
+    },
+    counts(service) {
+      const retries = budgets.get(service)?.counts
+      const queue = limits.get(service)?.status()
+      return retries && { retries, queue, mirrorsDropped: mirrors.get(service)?.dropped }
     },
   }
 }

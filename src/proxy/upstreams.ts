@@ -1,6 +1,7 @@
 import { buildConnector, Pool } from 'undici'
 import type { Instance } from '../discovery/source.ts'
 import type { Candidate } from './balance/policy.ts'
+import { Connections } from './connections.ts'
 
 /** One instance as the proxy uses it: its connections and how it has been doing. */
 export interface Upstream extends Candidate {
@@ -10,7 +11,7 @@ export interface Upstream extends Candidate {
   readonly address: string
   /** Host header and TLS name where they are not the origin's own. */
   readonly hostHeader: string | undefined
-  readonly pool: Pool
+  readonly pool: Connections
   inFlight: number
   /** By the source's word: 1 where it has none. */
   assignedWeight: number
@@ -33,8 +34,11 @@ export interface Upstreams {
    * have one each: their settings differ, and what one is given says nothing of the other.
    */
   of(service: string, instance: Instance): Upstream
-  /** Lets go of all upstreams but these. What is in flight on the others finishes first. */
-  retain(upstreams: ReadonlySet<Upstream>): void
+  /**
+   * Lets go of all upstreams but these, given by service. What is in flight on the others finishes first. A service
+   * whose list is the very one of the last time is not gone through.
+   */
+  retain(services: ReadonlyMap<string, { readonly all: readonly Upstream[] }>): void
   /** Closes every connection, at once. */
   destroy(): Promise<void>
 }
@@ -50,29 +54,37 @@ export interface UpstreamsOptions {
  * (pipelining would let a slow reply hold up a stranger's). HTTP/1.1 only: the pass relays 1.1 messages.
  */
 export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOptions): Upstreams {
-  const byKey = new Map<string, Upstream>()
-  const retiring = new Set<Pool>()
+  const services = new Map<string, Owned>()
+  const retiring = new Set<Connections>()
+
+  function connect({ origin, serverName }: Instance): Connections {
+    // Outlives the pool, as it knows the TLS sessions that can be taken up again.
+    let connector: buildConnector.connector | undefined
+    return new Connections(() => {
+      connector ??= createConnector(connectTimeoutMs, serverName)
+      return new Pool(origin, {
+        // The deadline of the reply's head is the exchange's own timer, exact and for each route.
+        headersTimeout: 0,
+        bodyTimeout: idleTimeoutMs,
+        pipelining: 1,
+        allowH2: false,
+        // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
+        keepAliveTimeout: 4000,
+        keepAliveTimeoutThreshold: 1000,
+        connect: connector,
+      })
+    })
+  }
 
   function create(instance: Instance): Upstream {
     const { origin, serverName } = instance
     const url = new URL(origin)
-    const pool = new Pool(origin, {
-      // The deadline of the reply's head is the exchange's own timer, exact and for each route.
-      headersTimeout: 0,
-      bodyTimeout: idleTimeoutMs,
-      pipelining: 1,
-      allowH2: false,
-      // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
-      keepAliveTimeout: 4000,
-      keepAliveTimeoutThreshold: 1000,
-      connect: createConnector(connectTimeoutMs, serverName),
-    })
     return {
       instance,
       origin,
       address: url.host,
       hostHeader: serverName === undefined ? undefined : withPort(serverName, url.port),
-      pool,
+      pool: connect(instance),
       inFlight: 0,
       assignedWeight: 1,
       weight: 1,
@@ -84,37 +96,59 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
     }
   }
 
+  function letGo({ pool }: Upstream): void {
+    retiring.add(pool)
+    // close() waits for what is in flight; destroy() below ends that wait, hence the ignored rejection.
+    pool.close().then(
+      () => retiring.delete(pool),
+      () => retiring.delete(pool),
+    )
+  }
+
   return {
     of(service, instance) {
-      const key = `${service} ${instance.origin} ${instance.serverName ?? ''}`
-      let upstream = byKey.get(key)
+      const owned = services.get(service) ?? { byKey: new Map<string, Upstream>(), all: [] }
+      services.set(service, owned)
+      const key = keyOf(instance)
+      let upstream = owned.byKey.get(key)
       if (upstream === undefined) {
         upstream = create(instance)
-        byKey.set(key, upstream)
+        owned.byKey.set(key, upstream)
       }
       upstream.assignedWeight = instance.weight ?? 1
       return upstream
     },
-    retain(upstreams) {
-      for (const [key, upstream] of byKey) {
-        if (upstreams.has(upstream)) continue
-        byKey.delete(key)
-        retiring.add(upstream.pool)
-        // close() waits for what is in flight; destroy() below ends that wait, hence the ignored rejection.
-        upstream.pool.close().then(
-          () => retiring.delete(upstream.pool),
-          () => retiring.delete(upstream.pool),
-        )
+    retain(wanted) {
+      for (const [service, owned] of services) {
+        const { all = [] } = wanted.get(service) ?? {}
+        if (owned.all === all) continue
+        owned.all = all
+        const kept = new Set(all)
+        for (const [key, upstream] of owned.byKey) {
+          if (kept.has(upstream)) continue
+          owned.byKey.delete(key)
+          letGo(upstream)
+        }
+        if (owned.byKey.size === 0) services.delete(service)
       }
     },
     async destroy() {
-      const pools = [...retiring, ...[...byKey.values()].map((upstream) => upstream.pool)]
-      byKey.clear()
+      const owned = [...services.values()].flatMap(({ byKey }) => [...byKey.values()])
+      const pools = [...retiring, ...owned.map((upstream) => upstream.pool)]
+      services.clear()
       await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
 }
 
+/** What a service has, and the list that it was last trimmed to. */
+interface Owned {
+  readonly byKey: Map<string, Upstream>
+  all: readonly Upstream[]
+}
+
+const keyOf = ({ origin, serverName }: Instance) =>
+  serverName === undefined ? origin : `${origin} ${serverName}`
 const withPort = (name: string, port: string) => (port === '' ? name : `${name}:${port}`)
 
 /**

@@ -190,6 +190,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     function dispatch(to: ProxyRoute, next: Upstream): void {
       route = to
       upstream = next
+      if (tried.length > 0) to.budget.counts.made += 1
       tried.push(next)
       next.inFlight += 1
       counted = true

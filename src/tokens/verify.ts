@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { GatewayError } from '../errors.ts'
+import { denialMarginSeconds } from './denials.ts'
 import { foreignIdentity, type Identity, ownIdentity } from './identity.ts'
 import type { TrustedIssuer } from './issuers.ts'
 import type { KeyRing } from './keys.ts'
@@ -77,6 +78,10 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
     if (!Number.isSafeInteger(exp) || !(lifetime <= longestAccessTokenLifetimeSeconds))
       throw new Error('a lifetime of no token')
     if (typeof jti !== 'string' || typeof sid !== 'string') throw new Error('ids of no token')
+    // Denials outlast tokens by as much as two clocks may differ, each wrong by 60 s: what is further in the future
+    // might outlive its own. Only at the door: whoever holds one may end it before its time has come.
+    if (forAudience !== undefined && iat! > Date.now() / 1000 + denialMarginSeconds)
+      throw invalid('It was issued in the future: the clocks of the replicas differ too much.')
     return { identity: ownIdentity(payload), claims: payload }
   }
 

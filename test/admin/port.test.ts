@@ -37,14 +37,15 @@ test('in production no service can take /admin', async (t) => {
   t.is((await request(`${url}/admin/routes`)).status, 404)
 })
 
-test('the admin port has the admin endpoints and nothing else', async (t) => {
+test('the admin port has the admin endpoints and the probes, and nothing else', async (t) => {
   const { adminUrl = '', access } = await startGatewayFor(
     t,
     house,
     {},
     { ADMIN_PORT: '0', ROUTE_PREFIX: '/e' },
   )
-  for (const path of ['/', '/livez', '/docs', '/api/house', '/e/docs', '/e/admin/routes']) {
+  for (const path of ['/livez', '/readyz']) t.is((await request(adminUrl + path)).status, 200, path)
+  for (const path of ['/', '/docs', '/api/house', '/e/docs', '/e/admin/routes']) {
     t.is((await request(adminUrl + path)).status, 404, path)
   }
   const reply = await request(`${adminUrl}/admin/routes`)

@@ -75,13 +75,91 @@ test('routes shows an ejected instance, and what the address book could not sett
   t.is(output.at(-1), "problem: service house claims /docs, which is the gateway's own: left out")
 })
 
+/** A service that makes use of everything, beside those that it needs for it. */
+const elaborate = {
+  shop: {
+    urls: ['http://127.0.0.1:8; weight=3', 'http://127.0.0.1:9', 'http://127.0.0.1:7; weight=0'],
+    scope: 'buy',
+    inject: 'google',
+    openapi: false,
+    concurrency: 5,
+    queue: 7,
+    'queue-timeout': '2s',
+    retries: 2,
+    'retry-budget': '30%',
+    'slow-start': '30s',
+    'eject-after': 1,
+    'eject-time': '5s',
+    'eject-share': '60%',
+    panic: '0%',
+    timeout: '3s',
+  },
+  next: { urls: 'http://127.0.0.1:6', 'canary-of': 'shop', 'canary-percent': 5, openapi: false },
+  plain: {
+    urls: 'http://127.0.0.1:5',
+    'mirror-to': 'copy',
+    concurrency: 1,
+    queue: 0,
+    'eject-after': 0,
+    openapi: false,
+  },
+  copy: { urls: 'http://127.0.0.1:4', openapi: false },
+}
+
+test('routes shows weights, limits, canaries and mirrors', async (t) => {
+  const { url } = await startGateway(t, { file: { services: elaborate } })
+  const { output } = await munjigi(t, ['routes', '--url', url])
+  const text = output.join('\n')
+  t.regex(text, /^PREFIX .* INJECT .* LIMIT +CANARY +MIRROR +USABLE$/m)
+  t.regex(text, /^\/api\/shop .* buy +google +3 s +2 +p2c +5 \(queue 7\) +5% next +- +2 of 3$/m)
+  t.regex(text, /^\/api\/plain .* 1 \(queue 0\) +- +100% copy +1 of 1$/m)
+  t.regex(text, /^ {2}127\.0\.0\.1:7 +not used +0 in flight +weight 0 +its weight is 0$/m)
+  t.regex(text, /^ {2}127\.0\.0\.1:8 +usable +0 in flight +weight 3$/m)
+  t.regex(text, /^ {2}127\.0\.0\.1:9 +usable +0 in flight +weight 1$/m)
+})
+
+test('explain tells of what a service has been given beside its path', async (t) => {
+  const { url } = await startGateway(t, { file: { services: elaborate } })
+  const linesOf = async (path: string) => (await munjigi(t, ['explain', 'GET', path, '--url', url])).output
+  const shop = (await linesOf('/api/shop')).join('\n')
+  for (const line of [
+    'inject      the caller.s own token of google',
+    'canary      5 % of the requests are answered by next',
+    'retries     1 where no connection came about',
+    "no more than 30 % of the service's requests",
+    'ejection    after 1 failure, for 5 s the first time',
+    'at most 60 % of the instances at once, but always one of two or more$',
+    'slow start  a new instance comes to its share within 30 s',
+    'limit       5 at a time for each instance; 7 more wait, for 2 s at most',
+    'timeouts    connection 2 s, reply 3 s',
+  ]) {
+    t.regex(shop, new RegExp(line, 'm'))
+  }
+  t.notRegex(shop, /^settings/m, 'everything has been told in words')
+  const plain = (await linesOf('/api/plain')).join('\n')
+  t.regex(plain, /^ejection +never/m)
+  t.regex(plain, /^limit +1 at a time for each instance; nobody waits$/m)
+  t.regex(plain, /^mirror +100 % of the requests are copied to copy \(127\.0\.0\.1:4\)$/m)
+})
+
+test('routes shows that an instance has just come', async (t) => {
+  const origin = 'http://127.0.0.1:8'
+  const services = publishedServices([origin], { 'slow-start': 3_600_000 })
+  const { url } = await startGateway(t, { services })
+  services.publish([origin, 'http://127.0.0.1:9'])
+  const { output } = await munjigi(t, ['routes', '--url', url])
+  const text = output.join('\n')
+  t.regex(text, /^ {2}127\.0\.0\.1:9 +usable +0 in flight +slow start: comes to its share within \d+ s$/m)
+  t.regex(text, /^ {2}127\.0\.0\.1:8 +usable +0 in flight$/m)
+})
+
 test('explain tells people what becomes of a request', async (t) => {
   const { url } = await startGateway(t, { file: { services } })
   const { code, output } = await munjigi(t, ['explain', 'GET', '/api/users/1?x=1', '--url', url])
   t.is(code, 0)
   const lines = steady(output)
   const [before, after] = [
-    lines.findIndex((line) => line.startsWith('settings')),
+    lines.findIndex((line) => line.startsWith('removed')),
     lines.findIndex((line) => line.startsWith('added')),
   ]
   t.deepEqual(lines.slice(0, before), [
@@ -98,6 +176,9 @@ test('explain tells people what becomes of a request', async (t) => {
     'timeouts   connection 2 s, reply 15 s, silence in a body 60 s',
     'retries    1 where no connection came about: it was not sent',
     '           1 where the connection broke before a reply; with a body 0',
+    "           no more than 20 % of the service's requests of the last 10 s, but 3 a second",
+    'ejection   after 5 failures in a row, for 30 s the first time',
+    '           at most 10 % of the instances at once, but always one of two or more; where less than 50 % would be left, all of them are used',
   ])
   t.deepEqual(lines.slice(after), [
     'added      via: 1.1 munjigi',

@@ -71,6 +71,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   USER_ISSUER_HEADER: ['X-User-Id', 'X-USER-SCOPE', 'X-Real-IP'],
   CORS_ORIGINS: ['*', 'https://a.example/path', 'null', 'a.example', 'https://*.example'],
   BODY_LIMIT: ['0', 'big', '1tb'],
+  OVERLOAD_DELAY: ['200', 'soon', '25h'],
   TOKEN_RATE_LIMIT: ['20', '0/1m', '20/1d', '20/99999h', '20/25h'],
   TOKEN_FAILURE_LIMIT: ['x/1m'],
 }
@@ -163,6 +164,7 @@ test('settings are read as they are meant', (t) => {
   t.deepEqual(protection, {
     corsOrigins: ['https://app.jinmini.com', 'http://localhost:3000'],
     bodyLimit: 10 * 1024 ** 2,
+    overloadDelayMs: 200,
     tokenRate: { points: 5, seconds: 120 },
     tokenFailureRate: { points: 20, seconds: 60 },
   })

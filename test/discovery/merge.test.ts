@@ -1,5 +1,6 @@
 import test from 'ava'
 import type { Description } from '../../src/discovery/description.ts'
+import { createDrafting } from '../../src/discovery/draft.ts'
 import { buildRoutes, type KnownService, mergeSnapshots } from '../../src/discovery/merge.ts'
 import type { Service } from '../../src/discovery/source.ts'
 import { emptyTable, type Table } from '../../src/discovery/table.ts'
@@ -22,14 +23,12 @@ function build(
     complete?: boolean
   } = {},
 ) {
-  const known: KnownService[] = services.map((one) => ({ vanished: false, ...one }))
-  const { routes, problems } = buildRoutes(
-    known,
-    new Map(Object.entries(overrides)),
-    reserved,
-    previous,
-    complete,
-  )
+  const known = services.map(({ vanished = false, ...one }): KnownService => ({ service: one, vanished }))
+  const { routes, problems } = buildRoutes(known, {
+    draft: createDrafting(reserved),
+    overrides: new Map(Object.entries(overrides)),
+    ...{ previous, complete },
+  })
   const table: Table = { version: previous.version + 1, routes }
   return {
     table,

@@ -1,5 +1,6 @@
 import test from 'ava'
 import type { Description } from '../../src/discovery/description.ts'
+import { createDrafting } from '../../src/discovery/draft.ts'
 import { buildRoutes } from '../../src/discovery/merge.ts'
 import { emptyTable } from '../../src/discovery/table.ts'
 import { service } from '../support/hand-source.ts'
@@ -12,8 +13,12 @@ function build(
   overrides: Readonly<Record<string, Description>>,
   complete = true,
 ) {
-  const known = services.map((one) => ({ ...one, vanished: false }))
-  return buildRoutes(known, new Map(Object.entries(overrides)), () => false, emptyTable, complete)
+  const known = services.map((one) => ({ service: one, vanished: false }))
+  return buildRoutes(known, {
+    draft: createDrafting(() => false),
+    overrides: new Map(Object.entries(overrides)),
+    ...{ previous: emptyTable, complete },
+  })
 }
 
 const users = (description: Description = {}) => service('users', [a], { path: ['/users'], ...description })

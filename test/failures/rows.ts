@@ -139,7 +139,8 @@ export const rows = {
   },
   'one-refresh': {
     failure: 'two replicas refresh one connection, and one of them is killed',
-    promise: 'one call to the provider, the rotated token is never lost; kill -9 of the holder frees it',
+    promise:
+      'one call to the provider, the rotated token is never lost while its process lives; kill -9 of the holder frees it',
   },
 } as const satisfies Readonly<Record<string, Row>>
 

@@ -10,7 +10,9 @@ test('every row has one test', (t) => {
   const sources = readdirSync(folder)
     .filter((name) => name.endsWith('.test.ts') && name !== 'table.test.ts')
     .map((name) => readFileSync(join(folder, name), 'utf8'))
-  const tested = sources.flatMap((source) => [...source.matchAll(/^row\('([\w-]+)'/gm)].map(([, id]) => id))
+  const tested = sources.flatMap((source) =>
+    [...source.matchAll(/^row\(\s*'([\w-]+)'/gm)].map(([, id]) => id),
+  )
   t.deepEqual(tested.toSorted(), ids.toSorted())
 })
 

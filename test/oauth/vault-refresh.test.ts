@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { GatewayError } from '../../src/errors.ts'
 import type { Provider } from '../../src/oauth/provider.ts'
+import { createQuestions } from '../../src/oauth/vault/questions.ts'
 import type { VaultOptions } from '../../src/oauth/vault/vault.ts'
 import { eachDatabase, type PostgresConfig, startDatabase } from '../support/database.ts'
 import { type Behaviour, createTestProvider, startTokenProvider } from '../support/token-provider.ts'
@@ -341,6 +342,58 @@ eachDatabase((tested) => {
     t.is(asked, 1)
     gate.resolve()
     t.deepEqual([...new Set(await Promise.all(waiting))], ['provider_timeout'])
+  })
+
+  /** A connection of which another process has asked, and does not leave off. */
+  async function askedElsewhere(t: ExecutionContext, given: Partial<VaultOptions> = {}) {
+    const { config } = await shared()
+    const small = { ...config, poolSize: 2 } as PostgresConfig
+    const database = await startDatabase(t, small)
+    const provider = await startTokenProvider(t)
+    let looks = 0
+    const transaction: typeof database.transaction = (work) =>
+      database.transaction(work).finally(() => looks++)
+    const under = startVault(t, { database, config: small }, createTestProvider(provider.url), {
+      database: { ...database, transaction },
+      ...given,
+    })
+    const connection = await under.connect(provider.grant('42', -10))
+    const questions = createQuestions({ database: (await shared()).database })
+    await questions.begin(connection.id)
+    const { promise, resolve: leaveOff } = Promise.withResolvers<void>()
+    const asking = questions.whileAsking(connection.id, () => promise)
+    t.teardown(leaveOff)
+    return { ...under, provider, connection, questions, asking, leaveOff, looks: () => looks }
+  }
+
+  tested.test('who waits for another process that asks and asks is told to come again', async (t) => {
+    // It waits for ten seconds longer than the provider may take.
+    const { vault, provider, connection } = await askedElsewhere(t, { providerTimeoutMs: -5000 })
+    t.is(await codeOf(vault.fresh(connection)), 'refresh_postponed')
+    t.is(provider.refreshes(), 0)
+  })
+
+  tested.test('who waits for another process takes no turn from those who wait for none', async (t) => {
+    const { vault, connect, provider, connection, ...elsewhere } = await askedElsewhere(t)
+    const waiting = vault.fresh(connection)
+    // All at once are more than may ask at a time.
+    const others = await Promise.all(['1', '2', '3'].map((user) => connect(provider.grant(user, -10))))
+    await Promise.all(others.map((other) => vault.fresh(other)))
+    t.is(provider.refreshes(), 3)
+    elsewhere.leaveOff()
+    await elsewhere.asking
+    await elsewhere.database.run((em) => elsewhere.questions.end(em, connection.id))
+    await waiting
+    t.is(provider.refreshes(), 4)
+  })
+
+  tested.test('a gateway that ends waits for no other that asks', async (t) => {
+    const { vault, provider, connection, looks } = await askedElsewhere(t)
+    const waiting = codeOf(vault.fresh(connection))
+    await until(() => looks() > 1, 'it has looked twice')
+    await vault.stop()
+    t.is(await waiting, 'refresh_postponed')
+    t.is(provider.refreshes(), 0)
   })
 
   tested.test('a login waits for a refresh that goes on longer than a statement may', async (t) => {

@@ -109,8 +109,7 @@ test('an instance that left and came back is a new one', (t) => {
   const { clock, house, join, upstreams } = setUp(t)
   const [a, b] = [house(1), house(2)]
   join([a, b])
-  join([a])
-  upstreams.retain(new Set([a]))
+  upstreams.retain(new Map([['house', join([a])]]))
   clock.pass(60_000)
   t.deepEqual(weights(join([a, house(2)]).usable), [1, 0.1])
 })

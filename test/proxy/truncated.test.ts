@@ -1,25 +1,12 @@
 import type { Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
+import { cutReplies, endings } from '../support/cut-replies.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 import { scriptedUpstream } from '../support/upstream.ts'
 
-const replies = {
-  'a reply with Content-Length': 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst half',
-  'a reply with Content-Length and Connection: close':
-    'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nfirst half',
-  'a chunked reply': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nfirst half\r\n',
-  'a chunked reply with Connection: close':
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\na\r\nfirst half\r\n',
-  'a chunked reply in mid-chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nfirst half',
-} as const
 const closeDelimited = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst half'
-
-const endings = {
-  reset: (socket: Socket) => void socket.resetAndDestroy(),
-  FIN: (socket: Socket) => void socket.end(),
-}
 
 /** The house sends `reply`, and breaks off as told once its first bytes have come to the client. */
 async function breakOff(
@@ -43,24 +30,6 @@ async function breakOff(
   return { ...end, body: end.text.slice(end.text.indexOf('\r\n\r\n') + 4), access: gateway.access[0]!, house }
 }
 
-for (const [name, reply] of Object.entries(replies)) {
-  for (const [how, ending] of Object.entries(endings)) {
-    test(`${name} that is cut off by a ${how} is cut off for the client, with nothing added`, async (t) => {
-      const { text, body, access, house } = await breakOff(t, reply, ending, '1.1')
-      if (reply.includes('chunked')) {
-        t.regex(text, /transfer-encoding: chunked/i)
-        t.is(body, 'a\r\nfirst half\r\n', 'no last chunk')
-      } else {
-        t.regex(text, /content-length: 100\r\n/)
-        t.is(body, 'first half')
-      }
-      t.is(access.status, 200)
-      t.is(access.errorCode, 'upstream_reset')
-      t.is(house.requests.length, 1, 'what was begun is not sent again')
-    })
-  }
-}
-
 test('a reply without a length is whole when the house closes', async (t) => {
   const { body, reset, access } = await breakOff(t, closeDelimited, endings.FIN, '1.1')
   t.is(body, 'a\r\nfirst half\r\n0\r\n\r\n')
@@ -75,7 +44,7 @@ test('a reply without a length that ends in a reset is cut off for the client', 
 })
 
 test('an HTTP/1.0 client, to which a close is a clean end, gets a reset where the reply is cut off', async (t) => {
-  for (const reply of [replies['a chunked reply'], replies['a chunked reply in mid-chunk']]) {
+  for (const reply of [cutReplies['a chunked reply'], cutReplies['a chunked reply in mid-chunk']]) {
     const { body, reset } = await breakOff(t, reply, endings.reset, '1.0')
     t.is(body, 'first half')
     t.true(reset)
@@ -83,7 +52,7 @@ test('an HTTP/1.0 client, to which a close is a clean end, gets a reset where th
 })
 
 test('an HTTP/1.0 client gets a whole chunked reply without chunks and a clean end', async (t) => {
-  const reply = `${replies['a chunked reply']}0\r\n\r\n`
+  const reply = `${cutReplies['a chunked reply']}0\r\n\r\n`
   const { body, reset } = await breakOff(t, reply, () => {}, '1.0')
   t.is(body, 'first half')
   t.false(reset)
@@ -92,7 +61,7 @@ test('an HTTP/1.0 client gets a whole chunked reply without chunks and a clean e
 test('a reply that is cut off does not hurt the request pipelined behind it', async (t) => {
   const house = await scriptedUpstream(t, (socket, head) => {
     if (!head.includes('/first')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond')
-    else socket.write(replies['a chunked reply'], () => socket.resetAndDestroy())
+    else socket.write(cutReplies['a chunked reply'], () => socket.resetAndDestroy())
   })
   const { port } = await startGatewayFor(t, house.origin)
   const client = await rawClient(t, port)
@@ -109,7 +78,7 @@ test('a pipelined reply that is cut off before its turn ends the connection at i
   const house = await scriptedUpstream(t, (socket, head) => {
     if (head.includes('/first')) first = socket
     else {
-      socket.write(replies['a chunked reply'], () => socket.resetAndDestroy())
+      socket.write(cutReplies['a chunked reply'], () => socket.resetAndDestroy())
       setTimeout(() => first?.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst'), 100)
     }
   })

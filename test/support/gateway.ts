@@ -29,7 +29,7 @@ export interface TestGatewayOptions {
   /** Environment variables; nothing of the machine's own environment is seen. */
   readonly env?: Readonly<Record<string, string>>
   /** Stands in for the configured discovery sources. */
-  readonly services?: PublishedServices
+  readonly services?: Pick<PublishedServices, 'configured'>
   /** An embedded database that is open already. */
   readonly embedded?: Embedded
   /** Stands in for the recording one, of which `access` and `lines` then show nothing. */
@@ -53,6 +53,8 @@ export async function startGateway(
       PORT: '0',
       DRAIN_DELAY: '0s',
       DRAIN_TIMEOUT: '2s',
+      // Tests run beside others: that the event loop is late is no news there.
+      OVERLOAD_DELAY: '0s',
       // Those of several tests run side by side.
       ...(env.NODE_ENV === 'production' && { ADMIN_PORT: '0' }),
       ...env,

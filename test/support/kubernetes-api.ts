@@ -65,22 +65,35 @@ interface Stored {
 }
 interface Change extends Stored {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  /** The object as it was until then, with the version of the change. */
+  readonly before: Json | undefined
 }
 interface Stream {
   readonly kind: Kind
   readonly namespace: string | undefined
+  /** A label that objects must have: `labelSelector`, of which only this form is understood. */
+  readonly label: string | undefined
   readonly response: ServerResponse
   silent: boolean
 }
 
 const groups = {
-  services: { apiVersion: 'v1', kind: 'Service' },
-  endpointslices: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' },
+  services: { kind: 'Service', apiVersion: 'v1' },
+  endpointslices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1' },
 } as const
+/** What a bookmark's object has beside its version: everything that Go does not leave out. */
+const empty = {
+  services: { spec: {}, status: { loadBalancer: {} } },
+  endpointslices: { addressType: '', endpoints: null, ports: null },
+} as const
+const head = { 'cache-control': 'no-cache, private', 'content-type': 'application/json' }
 const pathPattern =
   /^\/(?:api\/v1|apis\/discovery\.k8s\.io\/v1)(?:\/namespaces\/([^/]+))?\/(services|endpointslices)$/
 
-/** An API server on a real socket: list and watch of Services and EndpointSlices, and what may go wrong. */
+/**
+ * An API server on a real socket: list and watch of Services and EndpointSlices, and what may go wrong. Replies and
+ * events have the form of those of kube-apiserver 1.35, with which it was compared.
+ */
 export async function startKubernetesApi(
   t: ExecutionContext,
   options: { tls?: { key: string; cert: string }; token?: string } = {},
@@ -111,9 +124,9 @@ export async function startKubernetesApi(
       at: performance.now(),
     } as const
     const finish = (status: number) => void calls.push({ ...call, status })
-    const refuse = (code: number) => {
+    const refuse = (code: number, status = statusOf(code, call)) => {
       finish(code)
-      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(statusOf(code)))
+      response.writeHead(code, head).end(`${JSON.stringify(status)}\n`)
     }
     if (holding) return
     if (request.headers.authorization !== `Bearer ${token}`) return refuse(401)
@@ -121,10 +134,15 @@ export async function startKubernetesApi(
     if (verb === 'other') return refuse(kind === undefined ? 404 : 403)
     if (verb === 'list') return list(kind as Kind, namespace, query, response, finish, refuse)
     const from = Number(query.resourceVersion)
-    if (from < compactedAt) return refuse(410)
     finish(200)
-    response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders()
-    const stream = { kind: kind as Kind, namespace, response, silent: false }
+    response.writeHead(200, head).flushHeaders()
+    if (from < compactedAt) {
+      // Not by its status: the server says so in the stream, and ends it.
+      const message = `too old resource version: ${from} (${compactedAt})`
+      response.end(event('ERROR', { ...statusOf(410), message }))
+      return
+    }
+    const stream = { kind: kind as Kind, namespace, label: query.labelSelector, response, silent: false }
     streams.add(stream)
     response.on('close', () => streams.delete(stream))
     for (const change of changes) if (change.version > from) tell(stream, change)
@@ -136,18 +154,19 @@ export async function startKubernetesApi(
     query: Record<string, string>,
     response: ServerResponse,
     finish: (status: number) => void,
-    refuse: (code: number) => void,
+    refuse: (code: number, status?: Json) => void,
   ): void {
     let rest: readonly Stored[]
     if (query.continue !== undefined) {
       const known = continuations.get(query.continue)
       if (known === undefined) {
-        refuse(410)
+        refuse(410, expiredPages)
         return
       }
       rest = known
     } else {
-      rest = [...objects.values()].filter((stored) => stored.kind === kind && isIn(stored.object, namespace))
+      const wanted = { kind, namespace, label: query.labelSelector }
+      rest = [...objects.values()].filter((stored) => concerns(wanted, stored.kind, stored.object))
     }
     const limit = query.limit === undefined ? rest.length : Number(query.limit)
     const [page, later] = [rest.slice(0, limit), rest.slice(limit)]
@@ -161,26 +180,29 @@ export async function startKubernetesApi(
     const { apiVersion, kind: name } = groups[kind]
     const items = page.map(({ object }) => object)
     response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ kind: `${name}List`, apiVersion, metadata, items }))
+      .writeHead(200, head)
+      .end(`${JSON.stringify({ kind: `${name}List`, apiVersion, metadata, items })}\n`)
   }
 
-  function tell(stream: Stream, { kind, type, object }: Change): void {
-    if (
-      stream.silent ||
-      stream.response.writableEnded ||
-      stream.kind !== kind ||
-      !isIn(object, stream.namespace)
-    )
-      return
-    stream.response.write(`${JSON.stringify({ type, object: { ...groups[kind], ...object } })}\n`)
+  /** An object that comes to concern the watcher is new to it; one that no longer does is deleted, as it was. */
+  function tell(stream: Stream, { kind, type, object, before }: Change): void {
+    if (stream.silent || stream.response.writableEnded) return
+    const is = type !== 'DELETED' && concerns(stream, kind, object)
+    const was = before !== undefined && concerns(stream, kind, before)
+    if (is) stream.response.write(event(was ? 'MODIFIED' : 'ADDED', { ...groups[kind], ...object }))
+    else if (was) stream.response.write(event('DELETED', { ...groups[kind], ...before }))
   }
 
   function change(type: Change['type'], kind: Kind, object: Json): void {
     version += 1
-    const metadata = { ...(object.metadata as Json), resourceVersion: String(version) }
-    const stored: Change = { kind, version, type, object: { ...object, metadata } }
-    const key = keyOf(kind, metadata)
+    const versioned = ({ metadata, ...rest }: Json) => ({
+      metadata: { ...(metadata as Json), resourceVersion: String(version) },
+      ...rest,
+    })
+    const key = keyOf(kind, object.metadata as Json)
+    const last = objects.get(key)?.object
+    const before = last && versioned(last)
+    const stored: Change = { kind, version, type, object: versioned(object), before }
     if (type === 'DELETED') objects.delete(key)
     else objects.set(key, stored)
     changes.push(stored)
@@ -209,8 +231,6 @@ export async function startKubernetesApi(
       if (!stream.response.writableEnded) act(stream)
     }
   }
-  const event = (type: string, object: unknown) => `${JSON.stringify({ type, object })}\n`
-
   return {
     url,
     calls,
@@ -235,8 +255,8 @@ export async function startKubernetesApi(
     streams: {
       bookmark: () =>
         each(({ kind, response }) => {
-          const metadata = { resourceVersion: String(version), creationTimestamp: null }
-          response.write(event('BOOKMARK', { ...groups[kind], metadata }))
+          const metadata = { resourceVersion: String(version) }
+          response.write(event('BOOKMARK', { ...groups[kind], metadata, ...empty[kind] }))
         }),
       error: (code) => each(({ response }) => void response.end(event('ERROR', statusOf(code)))),
       breakInMidEvent: () =>
@@ -290,21 +310,62 @@ export async function startKubernetesApi(
   }
 }
 
+function event(type: string, object: unknown): string {
+  return `${JSON.stringify({ type, object })}\n`
+}
+
 /** metav1.Status, as the API server words it. */
-function statusOf(code: number): Json {
+function statusOf(
+  code: number,
+  { verb = 'list', kind = 'services', namespace = '' }: Partial<SeenCall> = {},
+): Json {
+  const group = kind === 'services' ? '' : 'discovery.k8s.io'
+  const resource = group === '' ? kind : `${kind}.${group}`
+  const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`
+  const whom = 'User "system:serviceaccount:default:gateway"'
   const reasons: Record<number, readonly [string, string]> = {
     401: ['Unauthorized', 'Unauthorized'],
-    403: ['Forbidden', 'services is forbidden: User "gateway" cannot list resource "services"'],
+    403: [
+      'Forbidden',
+      `${resource} is forbidden: ${whom} cannot ${verb} resource "${kind}" in API group "${group}" ${where}`,
+    ],
     410: ['Expired', 'too old resource version: 1 (2)'],
   }
   const [reason, message] = reasons[code] ?? ['InternalError', 'an error on the server']
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
+  const details = code === 403 && { details: { ...(group !== '' && { group }), kind } }
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    ...details,
+    code,
+  }
+}
+
+const expiredPages: Json = {
+  ...statusOf(410),
+  metadata: { continue: 'eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0IjoiczFcdTAwMDAifQ' },
+  message:
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list ' +
+    'without the continue parameter, or use the continue token in this response to retrieve the remainder of the ' +
+    'results. Continuing with the provided token results in an inconsistent list - objects that were created, ' +
+    'modified, or deleted between the time the first chunk was returned and now may show up in the list.',
 }
 
 function keyOf(kind: Kind, { namespace, name }: Json): string {
   return `${kind}/${namespace}/${name}`
 }
 
-function isIn(object: Json, namespace: string | undefined): boolean {
-  return namespace === undefined || (object.metadata as Json).namespace === namespace
+/** Whether a list or watch is about this object. */
+function concerns(
+  wanted: Pick<Stream, 'kind' | 'namespace' | 'label'>,
+  kind: Kind,
+  { metadata }: Json,
+): boolean {
+  const { namespace, labels = {} } = metadata as { namespace: string; labels?: Json }
+  if (kind !== wanted.kind || (wanted.namespace !== undefined && wanted.namespace !== namespace)) return false
+  return wanted.label === undefined || wanted.label in labels
 }

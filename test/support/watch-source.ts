@@ -47,7 +47,7 @@ export function watchSource<Options>(
     snapshots.push(services)
     wake()
   }
-  const ended = source.watch(options, publish, { log, signal: stopping.signal, lastKnown }).then(
+  const ended = source.watch(options, publish, { log, signal: stopping.signal, fail() {}, lastKnown }).then(
     () => undefined,
     (error: Error) => error,
   )

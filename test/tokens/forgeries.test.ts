@@ -174,6 +174,10 @@ const claims: readonly Forgery[] = [
   forgery('exp in a list', (f) => f.genuine({}, { exp: [ages() + 600] })),
   forgery('nbf in the future', (f) => f.genuine({}, { nbf: ages() + 60 })),
   forgery('nbf as a text', (f) => f.genuine({}, { nbf: String(ages() - 60) })),
+  {
+    ...forgery('iat more than two minutes in the future', (f) => f.genuine({}, { iat: ages() + 150 })),
+    isActive: true,
+  },
   forgery('iat as a text', (f) => f.genuine({}, { iat: String(ages()) })),
   ...['', null, 1, ['user-1'], {}, 'a b\r\nX-User-Id: admin', '문지기', '\u0000', ' user-1'].map((sub) =>
     forgery(`sub ${shown(sub)}`, (f) => f.genuine({}, { sub })),

@@ -1,11 +1,8 @@
 import { type BlockingOptions, ConsulError, type ConsulReply } from './client.ts'
 import type { RateLimit } from './rate-limit.ts'
 
-/** How long one query may wait for a change. An unchanged answer is the sign of life the watcher counts on. */
-const waitMs = 55_000
-/** Consul adds up to a sixteenth to the wait, to spread its clients; the rest is for the answer's way. */
-const blockingTimeoutMs = waitMs + waitMs / 16 + 5000
-const plainTimeoutMs = 10_000
+/** For an answer that is not waited for, and for its way where it is. A second try is better than a long wait. */
+const answerMs = 3000
 
 export interface FollowOptions<T> {
   /** The query as an error names it: `GET /v1/catalog/services`. */
@@ -13,6 +10,8 @@ export interface FollowOptions<T> {
   readonly ask: (options: BlockingOptions) => Promise<ConsulReply>
   /** Outlives the call, so that starting again is no way around it. */
   readonly allowed: RateLimit
+  /** How long one query may wait for a change, in milliseconds. */
+  readonly waitMs: number
   /** Makes sense of a body, or throws. */
   readonly parse: (body: unknown) => T
   /** Called for every answer, changed or not. */
@@ -26,15 +25,21 @@ export interface FollowOptions<T> {
  * Ends by rejecting only: on any fault, or when the signal aborts.
  */
 export async function followBlockingQuery<T>(options: FollowOptions<T>): Promise<never> {
-  const { what, ask, allowed, parse, onAnswer, signal } = options
+  const { what, ask, allowed, waitMs, parse, onAnswer, signal } = options
   let index = 0n
   for (;;) {
     await allowed(signal)
-    const timeoutMs = index === 0n ? plainTimeoutMs : blockingTimeoutMs
+    index = await askOnce(index)
+  }
+
+  /** A function of its own, so that nothing of an answer is held in memory while the next one is waited for. */
+  async function askOnce(index: bigint): Promise<bigint> {
+    // Consul adds up to a sixteenth to the wait, to spread its clients.
+    const timeoutMs = index === 0n ? answerMs : waitMs + waitMs / 16 + answerMs
     const reply = await ask({ index: String(index), waitMs, signal, timeoutMs })
     const next = readIndex(what, reply.headers['x-consul-index'])
     onAnswer(parse(reply.body))
-    index = next < index ? 0n : next
+    return next < index ? 0n : next
   }
 }
 

@@ -25,6 +25,8 @@ interface Entry {
   service: KubernetesService
   readonly view: ServiceView
   routed: Routed | undefined
+  /** As it was published last; what has not changed is published as the very same. */
+  published: Service | undefined
 }
 
 export interface ClusterViewOptions
@@ -58,7 +60,7 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
       ? before.find((known) => isOf(known, namespace, name))?.description
       : undefined
     const view = createServiceView({ annotationPrefix, zone, log, lastDescription })
-    return { namespace, name, createdAt, service, view, routed: undefined }
+    return { namespace, name, createdAt, service, view, routed: undefined, published: undefined }
   }
 
   function setSlice(slice: EndpointSlice): void {
@@ -120,6 +122,7 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
         const entry = entries.get(key)
         if (entry === undefined) continue
         entry.routed = entry.view.update(entry.service, [...(slicesOf.get(key)?.values() ?? [])])
+        entry.published = undefined
       }
       changed.clear()
       const published = [...entries.values()].filter(
@@ -127,7 +130,10 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
       )
       const names = publishedNames(published, namespaces, home)
       reportNames(names)
-      const services = [...names].map(([entry, name]): Service => ({ name, ...entry.routed! }))
+      const services = [...names].map(([entry, name]): Service => {
+        if (entry.published?.name !== name) entry.published = { name, ...entry.routed! }
+        return entry.published
+      })
       const taken = new Set(names.values())
       const unseen = before.filter(
         (service) => !taken.has(service.name) && blind.some((namespace) => isIn(service, namespace)),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backoffMs } from '../consul/backoff.ts'
+import { backoffMs } from '../backoff.ts'
 import type { Publish, SourceContext } from '../source.ts'
 import type { Access } from './access.ts'
 import { type ClientTiming, createKubernetesClient } from './client.ts'
@@ -132,7 +132,8 @@ export function followNamespaces(
         `kubernetes: ${where(self)} keeps what was last known: ${error.message}`,
       )
     }
-    settle()
+    // What is published counts as a word from the cluster.
+    if (!complete) settle()
   }
 
   function scheduleSettle(): void {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { type Backoff, backoffMs } from '../consul/backoff.ts'
+import { type Backoff, backoffMs } from '../backoff.ts'
 import { type KubernetesClient, KubernetesError } from './client.ts'
 import { metadataSchema } from './objects.ts'
 

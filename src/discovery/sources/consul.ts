@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backoffMs } from '../consul/backoff.ts'
+import { backoffMs } from '../backoff.ts'
 import { followBlockingQuery } from '../consul/blocking-query.ts'
 import { type ConsulClient, createConsulClient } from '../consul/client.ts'
 import { createRateLimit, type RateLimit } from '../consul/rate-limit.ts'
@@ -7,14 +7,23 @@ import { parseCatalog, parseInstances } from '../consul/replies.ts'
 import { createServiceView, type ServiceView } from '../consul/service-view.ts'
 import { type ConsulOptions, consulSettings, consulVariables } from '../consul/settings.ts'
 import { mayOptIn } from '../consul/tags.ts'
+import { createTurns } from '../consul/turns.ts'
 import type { DiscoverySource, Publish, Service, SourceContext } from '../source.ts'
 
 /** Consul's agent refuses one address's connections from the 200th on, unless it was told otherwise. */
 const manyServices = 150
+/**
+ * An unchanged answer is the catalog's sign of life: a connection that has died unnoticed is given up soon after one is
+ * due, and the queries of all services with it. Those may wait longer, so that an agent has little to do for them.
+ */
+const catalogWaitMs = 3000
+const serviceWaitMs = 55_000
 /** A lone change is asked for at once, a catalog that never rests once a second. */
 const catalogRate = { burst: 4, intervalMs: 1000 }
 /** Houses that come and go together are followed one by one; instances are worth more haste than names. */
 const serviceRate = { burst: 10, intervalMs: 500 }
+/** A thousand answers together would take a hundred megabytes, and be too late for their time-outs. */
+const firstAnswersAtOnce = 16
 const serviceBackoff = { firstMs: 500, mostMs: 8000 }
 const steadyMs = 10_000
 
@@ -40,6 +49,7 @@ export const consulSource: DiscoverySource<ConsulOptions> = {
         what: 'GET /v1/catalog/services',
         ask: client.services,
         allowed: createRateLimit(catalogRate),
+        waitMs: catalogWaitMs,
         parse: parseCatalog,
         onAnswer: catalog.update,
         signal,
@@ -71,6 +81,7 @@ interface Followed {
 function createCatalog(client: ConsulClient, publish: Publish, { log, signal, lastKnown }: SourceContext) {
   const services = new Map<string, Followed>()
   const loops = new Set<Promise<void>>()
+  const firstAnswers = createTurns(firstAnswersAtOnce)
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => {})
   let complete = false
@@ -125,8 +136,13 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       try {
         await followBlockingQuery({
           what: `GET /v1/health/service/${name}`,
-          ask: (query) => client.health(name, query),
+          ask: (query) => {
+            const ask = () => client.health(name, query)
+            // What is answered at once is asked for in turn; what waits for a change holds nobody up.
+            return query.index === '0' ? firstAnswers(ask) : ask()
+          },
           allowed,
+          waitMs: serviceWaitMs,
           parse: (body) => parseInstances(name, body),
           onAnswer(instances) {
             followed.state = 'answers'
@@ -157,7 +173,8 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
     }
     followed.lastError = error
     followed.state = 'fails'
-    settle()
+    // What is published counts as a word from Consul.
+    if (!complete) settle()
   }
 
   /** Publishes, once every service of the first catalog has answered: half a picture is not one. */

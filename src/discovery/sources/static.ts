@@ -9,6 +9,7 @@ import { instanceWeight, splitWeight } from '../weighted-url.ts'
 export const staticSource = {
   name: 'static',
   takesUrls: true,
+  isFixed: true,
   settings: z.custom<SourceInput>().transform(({ environment, urls }, context): readonly Service[] => {
     const services: Service[] = []
     for (const [name, list] of urls) {

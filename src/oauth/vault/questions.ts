@@ -11,16 +11,25 @@ import type { Database } from '../../persistence/database.ts'
 export interface Questions {
   /**
    * To be called by whoever has the row. Gives `false` where another process has asked and nothing has come of it:
-   * it may have an answer. Called again, it gives `true` once that has had its time: the process was killed.
+   * it may have an answer. Called again, it gives `true` once nothing has been heard of that one for the grace: the
+   * process was killed.
    */
   begin(id: string): Promise<boolean>
+  /**
+   * Does `ask`, which waits for a provider, and says over and over meanwhile that somebody still does: a process that
+   * finds the row free, since the lock went with its connection, goes on waiting. Gives what `ask` gives.
+   */
+  whileAsking<T>(id: string, ask: () => Promise<T>): Promise<T>
   /** With the answer, in its transaction. */
   end(em: SqlEntityManager, id: string): Promise<void>
 }
 
 export interface QuestionsOptions {
   readonly database: Pick<Database, 'run'>
-  /** How long an answer may wait once the row can be had; longer than a late write waits between its tries. */
+  /**
+   * How long nothing may be heard of a question before its asker counts as dead; longer than a late write waits
+   * between its tries. A question is renewed four times as often.
+   */
   readonly graceMs?: number
 }
 
@@ -28,6 +37,10 @@ export function createQuestions({ database, graceMs = 5000 }: QuestionsOptions):
   const self = randomUUID()
   /** Questions of others, and when each was found open first. */
   const open = new Map<string, { readonly asked: string; readonly since: number }>()
+  /** Questions of our own, of which the provider thinks. */
+  const own = new Set<string>()
+  let timer: NodeJS.Timeout | undefined
+  let renewing = false
 
   return {
     async begin(id) {
@@ -43,6 +56,19 @@ export function createQuestions({ database, graceMs = 5000 }: QuestionsOptions):
       }
       return false
     },
+    async whileAsking(id, ask) {
+      own.add(id)
+      timer ??= setInterval(renewOwn, graceMs / 4).unref()
+      try {
+        return await ask()
+      } finally {
+        own.delete(id)
+        if (own.size === 0) {
+          clearInterval(timer)
+          timer = undefined
+        }
+      }
+    },
     async end(em, id) {
       await em.execute('delete from munjigi.refresh_questions where connection_id = ?', [id])
     },
@@ -51,6 +77,19 @@ export function createQuestions({ database, graceMs = 5000 }: QuestionsOptions):
   function overdue(id: string): string | undefined {
     const known = open.get(id)
     return known !== undefined && performance.now() - known.since >= graceMs ? known.asked : undefined
+  }
+
+  /** All at once, and never twice at a time: it takes one connection of the pool, however many wait for providers. */
+  async function renewOwn(): Promise<void> {
+    if (renewing) return
+    renewing = true
+    try {
+      await database.run((em) => renew(em, self, [...own]))
+    } catch {
+      // `database` has said what is wrong with it, and the next comes soon.
+    } finally {
+      renewing = false
+    }
   }
 
   /** Of connections that nobody has asked for since. */
@@ -82,4 +121,14 @@ async function ask(
     [id],
   )
   return standing?.question ?? ''
+}
+
+/** Not those that another has taken over, or is about to strike out: nothing is waited for. */
+async function renew(em: SqlEntityManager, asker: string, ids: readonly string[]): Promise<void> {
+  await em.execute(
+    `update munjigi.refresh_questions set question = ? where connection_id in
+      (select connection_id from munjigi.refresh_questions
+        where asker = ? and connection_id in (${ids.map(() => '?').join()}) for update skip locked)`,
+    [randomUUID(), asker, ...ids],
+  )
 }

@@ -5,6 +5,7 @@ import type { ConnectionRow } from '../entities.ts'
 import type { Provider, ProviderTokens } from '../provider.ts'
 import type { LateWrites } from './late-writes.ts'
 import type { Pending } from './pending.ts'
+import type { Permits } from './permits.ts'
 import type { HeldRow, HoldRow } from './row-hold.ts'
 import type { TokenSealer } from './sealed-tokens.ts'
 import { grantedColumns } from './stored-grant.ts'
@@ -26,6 +27,8 @@ export type RefreshRow = (version: Version) => Promise<ConnectionRow>
 
 export interface RefreshOptions {
   readonly hold: HoldRow
+  /** Limits how many hold a row at once. */
+  readonly permitsOf: (provider: string) => Permits
   /** The row as it is now. @throws GatewayError `not_found` */
   readonly read: (version: Version) => Promise<ConnectionRow>
   readonly tokens: TokenSealer
@@ -34,6 +37,8 @@ export interface RefreshOptions {
   readonly pending: Pending
   /** How long a provider is waited for. */
   readonly answerMs: number
+  /** How long another process is waited for that has asked the provider. */
+  readonly deadlineMs: number
   /** Whether the gateway is about to end: then no provider is asked, whose answer nobody could keep. */
   readonly stopping: () => boolean
   readonly log: Log
@@ -48,7 +53,8 @@ type Outcome = { readonly row: ConnectionRow } | { readonly error: unknown } | '
 const againMs = 200
 
 export function createRefreshRow(options: RefreshOptions): RefreshRow {
-  const { hold, read, tokens, providers, late, pending, answerMs, stopping, log, now, random } = options
+  const { hold, permitsOf, read, tokens, providers, late, pending, answerMs, deadlineMs } = options
+  const { stopping, log, now, random } = options
 
   /** The first second, doubling, to a minute. */
   const retryAt = (failures: number) =>
@@ -97,7 +103,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
     return { error: error instanceof GatewayError ? error : new GatewayError('provider_bad_response') }
   }
 
-  return async function refreshRow(version) {
+  async function attempt(version: Version): Promise<ConnectionRow | 'asked by another'> {
     await late.settle(version.id)
     let granted: { row: ConnectionRow; change: RowChange } | undefined
     let outcome: Outcome
@@ -117,7 +123,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
         if (!(await held.begin())) return 'asked by another'
         let reply: ProviderTokens
         try {
-          reply = await ask(provider, row, opened)
+          reply = await held.whileAsking(() => ask(provider, row, opened))
         } catch (error) {
           return endedBy(error, held)
         }
@@ -128,10 +134,7 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
       if (granted !== undefined) late.keep(granted)
       throw error
     }
-    if (outcome === 'asked by another') {
-      await delay(againMs)
-      return refreshRow(version)
-    }
+    if (outcome === 'asked by another') return outcome
     if (outcome === 'changed') {
       // The user has logged in again, or has removed it: then what was granted just now is to be ended.
       if (granted !== undefined) await late.write(granted)
@@ -141,6 +144,17 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
     }
     if ('error' in outcome) throw outcome.error
     return outcome.row
+  }
+
+  return async function refreshRow(version) {
+    const permits = permitsOf(version.provider)
+    for (const deadline = performance.now() + deadlineMs; ; ) {
+      const row = await permits(() => attempt(version))
+      if (row !== 'asked by another') return row
+      if (performance.now() > deadline) throw postponed(1000)
+      // Without a permit: who waits for another process keeps nobody from asking for other connections.
+      await delay(againMs)
+    }
   }
 
   async function unrefreshable({ row, change }: HeldRow): Promise<GatewayError> {

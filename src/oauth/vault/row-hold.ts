@@ -10,6 +10,8 @@ export interface HeldRow {
   change(change: RowChange): Promise<boolean>
   /** Before the provider is asked: gives `false` where another process may have its answer already. */
   begin(): Promise<boolean>
+  /** Does `ask`, which waits for the provider; other processes see meanwhile that somebody does. */
+  whileAsking<T>(ask: () => Promise<T>): Promise<T>
 }
 
 /** Does `work` with a row; undefined where there is none. What `work` changes stays changed unless it throws. */
@@ -40,6 +42,7 @@ export function createRowLock(
           return changeRow(em, row, change)
         },
         begin: () => questions.begin(id),
+        whileAsking: (ask) => questions.whileAsking(id, ask),
       })
     })
 }
@@ -53,6 +56,6 @@ export function createRowGuard(database: Pick<Database, 'run'>): HoldRow {
     const row = await database.run((em) => readRow(em, { id, subject }))
     if (row === undefined) return work(undefined)
     const change: HeldRow['change'] = (to) => database.run((em) => changeRow(em, row, to))
-    return work({ row, change, begin: async () => true })
+    return work({ row, change, begin: async () => true, whileAsking: (ask) => ask() })
   }
 }

@@ -8,7 +8,7 @@ import { createFresh } from './fresh.ts'
 import { createKeepAlive } from './keep-alive.ts'
 import { createLateWrites } from './late-writes.ts'
 import { createPending } from './pending.ts'
-import { createPermits, createShares } from './permits.ts'
+import { createPermits, createShares, type Permits } from './permits.ts'
 import { createQuestions } from './questions.ts'
 import { createRefreshRow, gone, type Version } from './refresh.ts'
 import { createRemove } from './remove.ts'
@@ -137,6 +137,10 @@ export function createVault(options: VaultOptions): Vault {
   const most = shared ? Math.max(1, Math.floor(options.poolSize / 2)) : 32
   const permits = createPermits(most, times.deadlineMs, () => postponed(1000))
   const shareOf = createShares(providers.keys(), most, times.deadlineMs, () => postponed(1000))
+  const permitsOf =
+    (provider: string): Permits =>
+    (work) =>
+      shareOf(provider)(() => permits(work))
   let stopping = false
   const flights = createFlights<ConnectionRow>()
 
@@ -148,14 +152,15 @@ export function createVault(options: VaultOptions): Vault {
   }
 
   const refreshRow = createRefreshRow({
-    ...{ hold, read, tokens, providers, late, pending, answerMs, log, now, random },
+    ...{ hold, permitsOf, read, tokens, providers, late, pending, answerMs, log, now, random },
+    deadlineMs: times.deadlineMs,
     stopping: () => stopping,
   })
   const refresh = (version: Version) =>
     flights.join(
       version.id,
       ({ updatedAt }) => updatedAt > version.updatedAt,
-      () => shareOf(version.provider)(() => permits(() => refreshRow(version))),
+      () => refreshRow(version),
     )
 
   const opened = async (row: ConnectionRow): Promise<FreshConnection> => ({

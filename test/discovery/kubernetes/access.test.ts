@@ -101,7 +101,7 @@ test('a refusal is told with the API server’s own words', async (t) => {
   const error = await watch(t, { KUBECONFIG: await api.kubeconfig() }).ended
   t.regex(
     error?.message ?? '',
-    /^Kubernetes: GET \/\S+\/namespaces\/default\/\w+: 403 services is forbidden: User "gateway" cannot list/,
+    /^Kubernetes: GET \/\S+\/namespaces\/default\/\w+: 403 [\w.]+ is forbidden: User "[\w:]+" cannot list/,
   )
 })
 

@@ -144,7 +144,11 @@ for (const name of Object.keys(discoverySources) as (keyof typeof discoverySourc
   fixture.test(title('a signal aborted before the start ends the watch at once'), async (t) => {
     const world = await fixture.start(t)
     const log = { debug() {}, info() {}, warn() {}, error() {} }
-    await source.watch(source.settings.parse(world.input), () => {}, { log, signal: AbortSignal.abort() })
+    await source.watch(source.settings.parse(world.input), () => {}, {
+      log,
+      fail() {},
+      signal: AbortSignal.abort(),
+    })
     t.pass()
   })
 

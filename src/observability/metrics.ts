@@ -1,0 +1,48 @@
+import { AggregatorRegistry, collectDefaultMetrics, type MetricObject, Registry } from 'prom-client'
+import type { MetricSource } from './metric-source.ts'
+
+/** The metrics of one process at one moment, as they go from one to another. */
+export type MetricsSnapshot = readonly MetricObject[]
+
+export interface Metrics {
+  /** Asks every part. */
+  snapshot(): Promise<MetricsSnapshot>
+}
+
+/** A scrape's reply. */
+export interface Scrape {
+  readonly contentType: string
+  readonly text: string
+}
+
+/** prom-client leaves it out of what several processes come to. */
+const ofTheFirst = new Set(['process_start_time_seconds'])
+
+/**
+ * What this process has to tell Prometheus: of itself, and of the gateway's parts, which are asked when somebody
+ * scrapes and at no other time.
+ *
+ * @param sources what each part has to tell: one more is one more line where the gateway is put together
+ */
+export function createMetrics(sources: readonly MetricSource[]): Metrics {
+  // Apart: what watches the process's garbage collection is never let go of, and must not hold the gateway.
+  const ofProcess = new Registry()
+  collectDefaultMetrics({ register: ofProcess })
+  const ofParts = new Registry()
+  for (const register of sources) register(ofParts)
+
+  return {
+    async snapshot() {
+      const metrics = [...(await ofParts.getMetricsAsJSON()), ...(await ofProcess.getMetricsAsJSON())]
+      return metrics.map((metric) =>
+        ofTheFirst.has(metric.name) ? { ...metric, aggregator: 'min' as const } : metric,
+      )
+    },
+  }
+}
+
+/** The snapshots of all processes as one, in Prometheus' text format 0.0.4. */
+export async function addUpMetrics(snapshots: readonly MetricsSnapshot[]): Promise<Scrape> {
+  const registry = AggregatorRegistry.aggregate([...snapshots])
+  return { contentType: registry.contentType, text: await registry.metrics() }
+}
