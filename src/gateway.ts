@@ -1,33 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import Koa from 'koa'
 import manifest from '../package.json' with { type: 'json' }
 import { addUpRoutes } from './admin/add-up-routes.ts'
 import { createAdmin } from './admin/admin.ts'
 import { listRoutes } from './admin/list-routes.ts'
-import { createAdminServer } from './admin/server.ts'
 import type { Config } from './config/config.ts'
 import { createReloader } from './config/reload.ts'
 import type { RoutingFile } from './config/routing.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { registerGateway } from './discovery/register-gateway.ts'
 import type { Registration } from './discovery/registration.ts'
-import { createAccessLog, createUnparsableLog } from './door/access-log.ts'
-import { createBegin } from './door/begin.ts'
-import { createBodyLimit } from './door/body-limit.ts'
-import { createCors } from './door/cors.ts'
-import { createErrorBoundary } from './door/error-boundary.ts'
-import { createIdentifyCaller, forwardedIdentity } from './door/forwarded.ts'
+import { createDoor } from './door/door.ts'
+import { createIdentifyCaller } from './door/forwarded.ts'
 import { createReadyz } from './door/health.ts'
 import { createExemption, createOverload } from './door/overload.ts'
 import { createOwnPaths } from './door/own-paths.ts'
 import { createPages } from './door/pages.ts'
-import { mountRoutes } from './door/routes.ts'
-import { createSecureReply, createSecurityHeaders } from './door/security-headers.ts'
-import { createDoorServer } from './door/server.ts'
-import type { DoorState } from './door/state.ts'
-import { createTurnAway } from './door/turn-away.ts'
-import { createUnnamedProxyNotice } from './door/unnamed-proxy.ts'
-import { createWebSocketDoor } from './door/websocket.ts'
 import { createOAuth } from './oauth/oauth.ts'
 import { gatewayMetrics } from './observability/gateway-metrics.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
@@ -37,7 +24,6 @@ import type { Embedded } from './persistence/embedded.ts'
 import type { EncryptionKey } from './persistence/sealer.ts'
 import { gatewayTables } from './persistence/tables.ts'
 import { createOutlierDetection } from './proxy/outlier.ts'
-import { createProxy } from './proxy/proxy.ts'
 import { createProxyRoutes } from './proxy/routes.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
 import { createWebSocketRelay } from './proxy/websocket.ts'
@@ -151,10 +137,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     log,
   })
 
-  const { corsOrigins, bodyLimit: bodyLimitBytes } = config.protection
-  const cors = corsOrigins.length === 0 ? undefined : createCors({ origins: corsOrigins })
-  const bodyLimit = bodyLimitBytes === undefined ? undefined : createBodyLimit({ bytes: bodyLimitBytes })
-  const secureReply = createSecureReply({ publicUrl: config.publicUrl })
   const overload = createOverload({
     limitMs: config.protection.overloadDelayMs,
     isExempt: createExemption(`${config.routePrefix}/admin`),
@@ -173,13 +155,17 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     ...{ token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer },
     ...{ ...observed, ownPaths, reservedHeaders, settings: config },
     scrape: async () => addUpMetrics(await peers.gather('metrics')),
-    listRoutes: async () => addUpRoutes(listRoutes(observed), await peers.gather('routes')),
+    listRoutes: async () => addUpRoutes(await peers.gather('routes')),
   })
-  const everywhere = {
-    begin: createBegin({ identify }),
-    accessLog: createAccessLog(log),
-    errorBoundary: createErrorBoundary({ log, secureReply, draining: () => stopping }),
-    securityHeaders: createSecurityHeaders(secureReply),
+  const door = createDoor({
+    ...{ config, log, random, identify, ownPaths, overload, reservedHeaders, outliers, routes, relay },
+    ...{
+      admin,
+      tokens: tokens.middleware,
+      oauth: oauth.middleware,
+      pages: pages.middleware,
+      guard: oauth.guard,
+    },
     readyz: createReadyz({
       discovered: addressBook.ready,
       sources: addressBook.sources,
@@ -187,68 +173,17 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       config: reloader?.status,
       stopping: () => stopping,
     }),
-  }
-
-  const app = new Koa<DoorState>()
-  mountRoutes(app, {
-    ...everywhere,
-    cors: cors?.middleware,
-    ownPaths,
-    unnamedProxy:
-      config.environment === 'production' && config.trustedProxies.length === 0
-        ? createUnnamedProxyNotice(log)
-        : undefined,
-    admin: config.admin.port === undefined ? admin : undefined,
-    tokens: tokens.middleware,
-    oauth: oauth.middleware,
-    pages: pages.middleware,
-    bodyLimit: bodyLimit?.middleware,
-    proxy: createProxy({
-      routes,
-      context: {
-        outliers,
-        random,
-        idleTimeoutMs: config.timeouts.idleMs,
-        reservedHeaders,
-        bodyLimit: bodyLimitBytes,
-        amendReply: cors?.amendReply,
-        draining: () => stopping,
-      },
-      identify: (state) => forwardedIdentity(state.caller, state.requestId),
-      guard: oauth.guard,
-    }),
+    leaving: () => stopping,
   })
-  // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
-  app.on('error', (error: Error) => log.debug({ error: error.message }, 'reply not delivered'))
-
-  const onUnparsable = createUnparsableLog(log)
-  const server = createDoorServer({
-    onRequest: app.callback(),
-    turnAway: createTurnAway({ overload, cors, secureReply, draining: () => stopping }),
-    welcomesBody: bodyLimit?.welcomes,
-    onWebSocket: createWebSocketDoor({
-      overload,
-      ownPaths,
-      routes,
-      relay,
-      identify,
-      guard: oauth.guard,
-      access: log.access,
-      log,
-    }),
-    onUnparsable,
-  })
-  const adminServer = createAdminServer(config.admin, { rooms: { ...everywhere, admin }, onUnparsable, log })
 
   async function shutDown(): Promise<void> {
     // Whoever sends traffic is told first, and given time to hear it, before any connection is refused.
     // Clients are told from now on, by `Connection: close`, so that few connections are left when that time is over.
     stopping = true
-    server.watch(config.drain.delayMs > 0)
+    door.watch(config.drain.delayMs > 0)
     await Promise.all([registration?.stop(), delay(config.drain.delayMs)])
     relay.closeAll()
-    const timeout = AbortSignal.timeout(Math.max(1, config.drain.timeoutMs))
-    await Promise.all([server.close(timeout), adminServer?.close(timeout)])
+    await door.close(AbortSignal.timeout(Math.max(1, config.drain.timeoutMs)))
     await pages.stop()
     reloader?.stop()
     await addressBook.stop()
@@ -274,15 +209,13 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         if (config.database.kind === 'embedded') {
           await Promise.race([databaseStarted, delay(embeddedStartMs, undefined, { ref: false })])
         }
-        const adminUrl = await adminServer?.listen()
-        const { address, port } = await server.listen(config.port, config.host)
+        const { host, port, adminUrl } = await door.listen()
         pages.start()
         overload.start()
         reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
-        return { host: address, port, adminUrl }
+        return { host, port, adminUrl }
       } catch (error) {
-        await adminServer?.close(AbortSignal.abort())
         await addressBook.stop()
         tokens.stop()
         await oauth.stop()
@@ -295,6 +228,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       return stopped
     },
     ready: () => addressBook.ready() && tokens.ready(),
-    reload: () => reloader?.reload(),
+    reload: () => void reloader?.reload(),
   }
 }

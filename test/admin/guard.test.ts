@@ -33,7 +33,7 @@ const strangers: Record<string, Headers> = {
   'under a name that a page has had resolve to this machine (DNS rebinding)': { host: 'evil.example:8080' },
   'under a name that only begins like this machine’s': { host: 'localhost.evil.example' },
   'under an address that is every address': { host: '0.0.0.0:8080' },
-  'under an empty name': { host: '' },
+  'under a name that nobody has': { host: 'local!host:8080' },
   'through a proxy': { 'x-forwarded-for': '127.0.0.1' },
   'through a proxy that spells it otherwise': { X_Forwarded_For: '127.0.0.1' },
   'through a proxy that only names itself': { via: '1.1 proxy' },

@@ -146,11 +146,12 @@ eachDatabase((tested) => {
   })
 
   tested.test('5xx leaves it active, and nothing is asked until the cooldown is over', async (t) => {
-    let ahead = 0
+    let stopped: number | undefined
     const { vault, provider, connection, row } = await connected(t, {
       behaviour: { status: 503 },
-      vault: { now: () => Date.now() + ahead, random: () => 1 },
+      vault: { now: () => stopped ?? Date.now(), random: () => 1 },
     })
+    stopped = Date.now()
     t.is(await codeOf(vault.fresh(connection)), 'provider_bad_response')
     t.like(await row(), { state: 'active', failures: 1, generation: 0 })
     const error = await t.throwsAsync<GatewayError>(vault.fresh(connection))
@@ -158,11 +159,11 @@ eachDatabase((tested) => {
     t.is(error?.headers['Retry-After'], '1')
     t.is(await codeOf(vault.refresh(connection)), 'refresh_postponed')
     t.is(provider.refreshes(), 1)
-    ahead = 1100
+    stopped += 1100
     t.is(await codeOf(vault.refresh(connection)), 'provider_bad_response')
     t.is((await row()).failures, 2)
     provider.behaviour.status = 200
-    ahead = 1100 + 2100
+    stopped += 2100
     t.is((await vault.fresh(connection)).accessToken, provider.issued[2]!)
     t.like(await row(), { state: 'active', failures: 0, generation: 1 })
   })
@@ -177,13 +178,14 @@ eachDatabase((tested) => {
   })
 
   tested.test('while the stored token is good it is served though a refresh fails', async (t) => {
-    let ahead = 0
+    let stopped: number | undefined
     const { vault, provider, connection, grant } = await connected(t, {
       expiresIn: 600,
       behaviour: { status: 503 },
-      vault: { now: () => Date.now() + ahead },
+      vault: { now: () => stopped ?? Date.now() },
     })
-    ahead = 550_000
+    // The cooldown must not end between the two.
+    stopped = Date.now() + 550_000
     for (const _ of [1, 2]) t.is((await vault.fresh(connection)).accessToken, grant.tokens.accessToken)
     t.is(provider.refreshes(), 1)
   })
