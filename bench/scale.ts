@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { gatewayArgs } from './gateway-command.ts'
 import { createLoad } from './load.ts'
 import { describeMachine, findCores } from './machine.ts'
 import { cpuSeconds, freePort, memoryMiB, type Running, start } from './processes.ts'
@@ -166,7 +167,7 @@ async function main(): Promise<void> {
     async function startGateway(name: string, env: Record<string, string>) {
       const [port, adminPort] = [await freePort(), await freePort()]
       const startedAt = performance.now()
-      const gateway = launch(name, cores.relay, [file('../src/main.ts')], {
+      const gateway = launch(name, cores.relay, gatewayArgs(), {
         ...{ NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), DRAIN_DELAY: '0s' },
         ...{ ADMIN_PORT: String(adminPort), ADMIN_HOST: '127.0.0.1' },
         ...{ PUBLIC_URL: `http://127.0.0.1:${port}`, DATABASE_URL: 'none' },

@@ -59,6 +59,8 @@ export interface GatewayParts {
   readonly configFile?: RoutingFile
   /** The other processes of this gateway, where it has more than one. */
   readonly peers?: JoinPeers
+  /** A turn of the event loop that takes connections, where that is another process's. */
+  readonly acceptTurn?: () => Promise<void>
   readonly random?: () => number
 }
 
@@ -174,6 +176,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       stopping: () => stopping,
     }),
     leaving: () => stopping,
+    acceptTurn: parts.acceptTurn,
   })
 
   async function shutDown(): Promise<void> {

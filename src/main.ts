@@ -1,8 +1,10 @@
 import cluster from 'node:cluster'
 import { run } from './lifecycle.ts'
 
-// What serves is loaded where something serves: a primary does not.
 if (cluster.isWorker) {
+  // A terminal sends them to everybody, and so does systemd; it is for the primary to say what becomes of them. At once:
+  // what serves takes a second to load. It is loaded where something serves, which a primary does not.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
   const { runWorker } = await import('./workers/worker.ts')
   await runWorker()
 } else {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gatewayArgs } from '../gateway-command.ts'
 import { GUARDED_PREFIX, PREFIX } from '../scenarios.ts'
 import type { Relay } from './relay.ts'
 
@@ -36,7 +37,7 @@ export const munjigi: Relay = {
     const origin = `http://127.0.0.1:${originPort}`
     return {
       command: process.execPath,
-      args: [main],
+      args: gatewayArgs(),
       env: {
         NODE_ENV: 'production',
         ADMIN_PORT: '0',

@@ -2,11 +2,13 @@ import type { InstanceView } from './instance-view.ts'
 import type { RoutesView, RouteView } from './list-routes.ts'
 
 /**
- * One view of what several workers see, each with its own counts of the same instances. `own` is how the worker that
- * was asked sees it, and says which routes there are; `all` has every worker's view, its own included.
+ * One view of what several workers see, each with its own counts of the same instances.
+ *
+ * @param all the first is that of the worker that was asked, and says which routes there are
  */
-export function addUpRoutes(own: RoutesView, all: readonly RoutesView[]): RoutesView {
-  if (all.length < 2) return own
+export function addUpRoutes(all: readonly [RoutesView, ...RoutesView[]]): RoutesView {
+  const [own] = all
+  if (all.length === 1) return own
   const byService = new Map<string, Map<string, InstanceView[]>>()
   for (const { routes } of all) {
     for (const [service, instances] of servicesOf(routes)) gather(byService, service, instances)

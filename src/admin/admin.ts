@@ -28,7 +28,11 @@ export function createAdmin(options: AdminOptions): Middleware<DoorState> {
       ctx.set('Content-Type', contentType)
       return text
     },
-    [`${base}/routes`]: options.listRoutes,
+    async [`${base}/routes`](ctx) {
+      ctx.type = 'json'
+      // Megabytes of a large table: Koa would write it twice, once for its length.
+      return JSON.stringify(await options.listRoutes())
+    },
     [`${base}/explain`]({ query, state }) {
       const { method, url } = query
       if (typeof method !== 'string' || typeof url !== 'string' || method === '' || url === '') {

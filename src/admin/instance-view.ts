@@ -110,4 +110,5 @@ function slowStartOf({ warmingSince }: Upstream, slowStartMs: number, now: numbe
 }
 
 /** The proxy knows instances by where they are; the id may change with the source. */
-const keyOf = ({ origin, serverName = '' }: Instance) => `${origin} ${serverName}`
+const keyOf = ({ origin, serverName }: Instance) =>
+  serverName === undefined ? origin : `${origin} ${serverName}`

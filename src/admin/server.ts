@@ -20,6 +20,7 @@ export interface AdminServer {
 export interface AdminServerOptions {
   readonly rooms: AdminRooms
   readonly onUnparsable: DoorServerOptions['onUnparsable']
+  readonly acceptTurn?: DoorServerOptions['acceptTurn']
   readonly port: number
   readonly host: string
   readonly log: Log
@@ -33,13 +34,14 @@ export function createAdminServer(
   return port === undefined ? undefined : listener({ ...options, port, host })
 }
 
-function listener({ rooms, onUnparsable, port, host, log }: AdminServerOptions): AdminServer {
+function listener({ rooms, onUnparsable, acceptTurn, port, host, log }: AdminServerOptions): AdminServer {
   const app = new Koa<DoorState>()
   mountAdminRoutes(app, rooms)
   app.on('error', (error: Error) => log.debug({ error: error.message }, 'admin reply not delivered'))
   const server = createDoorServer({
     onRequest: app.callback(),
     onUnparsable,
+    acceptTurn,
     // There is no WebSocket here, and whoever asks for one is told nothing else.
     onWebSocket: ({ rawHeaders }, socket) =>
       writeProblem(socket, new GatewayError('not_found'), requestId(rawHeaders)),

@@ -59,8 +59,12 @@ const longestShown = 80
  * user information or query.
  */
 export function shown(value: string): string {
-  const harmless = value.replace(/\S+@/g, hideUserInformation).replace(/(:\/\/[^\s,?]*)\?[^\s,]*/g, '$1?…')
+  const harmless = /[@?]/.test(value) ? withoutSecrets(value) : value
   return JSON.stringify(harmless.length > longestShown ? `${harmless.slice(0, longestShown)}…` : harmless)
+}
+
+function withoutSecrets(text: string): string {
+  return text.replace(/\S+@/g, hideUserInformation).replace(/(:\/\/[^\s,?]*)\?[^\s,]*/g, '$1?…')
 }
 
 function hideUserInformation(text: string): string {

@@ -1,6 +1,7 @@
 import { type Description, descriptionSchema } from '../discovery/description.ts'
 import type { Environment } from '../discovery/source.ts'
 import { splitWeight } from '../discovery/weighted-url.ts'
+import type { Steps } from '../slices.ts'
 import type { Fault, FilePlace } from './fault.ts'
 import { expectations } from './issues.ts'
 import { parseServiceUrls } from './service-urls.ts'
@@ -25,8 +26,8 @@ const serviceKeys = ['urls', ...descriptionKeys]
 const urlsExpected = 'one or more URLs such as http://localhost:8001; leave it out for a discovered service'
 
 /** Reads the text of gateway.yaml; `file` is its name in faults, `environment` what `${NAME}` stands for. */
-export function parseGatewayFile(file: string, text: string, environment: Environment): GatewayFile {
-  const tree = parseYamlTree(file, text, environment)
+export function* parseGatewayFile(file: string, text: string, environment: Environment): Steps<GatewayFile> {
+  const tree = yield* parseYamlTree(file, text, environment)
   const faults = [...tree.faults]
   const services = new Map<string, Description>()
   const urls = new Map<string, readonly string[]>()
@@ -44,6 +45,7 @@ export function parseGatewayFile(file: string, text: string, environment: Enviro
     // Naming the instances in the operator's own file is opting in.
     const enabled = service.urls !== undefined && service.description.enable === undefined
     services.set(name, enabled ? { ...service.description, enable: true } : service.description)
+    yield
   }
   faults.push(...pathsClaimedTwice(tree.root, services))
   return { services, urls, urlNodes, faults: faults.sort(byPosition) }

@@ -1,5 +1,6 @@
 import type { Log } from '../observability/log.ts'
 import { stackOf } from '../observability/stack.ts'
+import { inSlices } from '../slices.ts'
 import type { RoutingConfig } from './config.ts'
 import { readOptional } from './environment.ts'
 import { ConfigError, type Fault, formatFault } from './fault.ts'
@@ -16,16 +17,20 @@ export interface ReloadStatus {
   readonly loadedAt: number
   /** What was wrong with the file when it was last read; undefined where it is current. */
   readonly lastError: string | undefined
-  /** How often the file was read since the start because it had changed or somebody asked, by what came of it. */
+  /**
+   * How often the file was read since the start because it had changed or somebody asked, by what came of it; a change
+   * that the next one overtook is not among them.
+   */
   readonly reloads: { readonly success: number; readonly failure: number }
 }
 
 export interface Reloader {
   /** Watches the file from now on. */
   start(): void
+  /** What is being looked at is not taken over any more. */
   stop(): void
-  /** Reads the file now, changed or not. */
-  reload(): void
+  /** Reads the file now, changed or not; resolves, and never rejects, once it is known what has come of it. */
+  reload(): Promise<void>
   status(): ReloadStatus
 }
 
@@ -52,17 +57,37 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
   let lastError: string | undefined
   const reloads = { success: 0, failure: 0 }
   let watch: FileWatch | undefined
+  let stopped = false
+  let next: { readonly text: FileText } | undefined
+  let working: Promise<void> | undefined
 
-  function take(text: FileText): void {
+  /** One text after the other, so that an older one never follows a newer; of those that wait the last one. */
+  function take(text: FileText): Promise<void> {
+    next = { text }
+    working ??= work()
+    return working
+  }
+
+  async function work(): Promise<void> {
+    while (next !== undefined && !stopped) {
+      const { text } = next
+      next = undefined
+      await look(text)
+    }
+    working = undefined
+  }
+
+  async function look(text: FileText): Promise<void> {
     try {
       if (text === accepted) {
         agree(text === undefined ? 'there is still no such file' : 'it says what is in force')
       } else if (text === undefined) {
         reject([{ place: { file: name, line: 1, column: 1, key: '' }, ...gone }])
       } else {
-        takeOver(text)
+        await takeOver(text)
       }
     } catch (error) {
+      if (stopped) return
       if (error instanceof ConfigError) {
         reject(error.faults)
       } else {
@@ -73,18 +98,20 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
     }
   }
 
-  function takeOver(text: string | Error): void {
-    const next = file.parse(text, current)
+  async function takeOver(text: string | Error): Promise<void> {
+    // A large file takes a while, in which requests go on.
+    const read = await inSlices(file.parse(text, current))
+    if (stopped) return
     // A file that is about to be written is empty for a moment, which would take every route away.
     if (text instanceof Error || (text.trim() === '' && current.services.size > 0)) {
       throw new ConfigError([{ place: { file: name, line: 1, column: 1, key: '' }, ...empty }])
     }
-    apply(next, current)
-    current = next
+    apply(read, current)
+    current = read
     accepted = text
     version += 1
     loadedAt = Date.now()
-    agree(`taken over, ${next.services.size} ${next.services.size === 1 ? 'service' : 'services'}`)
+    agree(`taken over, ${read.services.size} ${read.services.size === 1 ? 'service' : 'services'}`)
   }
 
   function agree(how: string): void {
@@ -106,11 +133,14 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
       watch ??= watchFile({
         path: file.path,
         known: file.text,
-        onChange: take,
+        onChange: (text) => void take(text),
         ...(pollMs !== undefined && { pollMs }),
       })
     },
-    stop: () => watch?.stop(),
+    stop() {
+      stopped = true
+      watch?.stop()
+    },
     reload: () => take(readOptional(file.path)),
     status: () => ({
       state: lastError === undefined ? 'current' : 'rejected',

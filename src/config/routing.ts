@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import type { Description } from '../discovery/description.ts'
 import type { Environment } from '../discovery/source.ts'
+import { atOnce, type Steps } from '../slices.ts'
 import type { ConfiguredSource, RoutingConfig } from './config.ts'
 import { errorCode, readOptional } from './environment.ts'
 import { ConfigError, type Fault, shown } from './fault.ts'
@@ -22,10 +24,10 @@ export interface RoutingFile {
   readonly text: FileText
   /**
    * Checks another text as a start would, with the environment of the start. A source that it changes nothing for
-   * is the very same one as in `previous`.
+   * is the very same one as in `previous`, and so is what it says of a service.
    * @throws {ConfigError} with every fault there is
    */
-  parse(text: FileText, previous: RoutingConfig): RoutingConfig
+  parse(text: FileText, previous: RoutingConfig): Steps<RoutingConfig>
 }
 
 export interface RoutingInput {
@@ -49,7 +51,7 @@ export function readRouting(
   const name = environment.GATEWAY_CONFIG ?? 'gateway.yaml'
   const path = resolve(cwd, name)
   const text = input.asRead === undefined ? readOptional(path) : input.asRead.routingText
-  const { file, urls, urlOrigin } = readText(input, text, faults)
+  const { file, urls, urlOrigin } = atOnce(readText(input, text, faults))
   fileFaults.push(...file.faults)
   const sources = readSources(
     { names: input.discovery, sources: input.sources, environment, urls, urlOrigin },
@@ -59,9 +61,9 @@ export function readRouting(
   return { routing: { services: file.services, urls, sources }, file: { name, path, text, parse } }
 }
 
-function reread(input: RoutingInput, text: FileText, previous: RoutingConfig): RoutingConfig {
+function* reread(input: RoutingInput, text: FileText, previous: RoutingConfig): Steps<RoutingConfig> {
   const faults: Fault[] = []
-  const { file, urls, urlOrigin } = readText(input, text, faults)
+  const { file, urls, urlOrigin } = yield* readText(input, text, faults)
   faults.push(...file.faults)
   let { sources } = previous
   if (!isDeepStrictEqual(new Map(urls), new Map(previous.urls))) {
@@ -69,10 +71,17 @@ function reread(input: RoutingInput, text: FileText, previous: RoutingConfig): R
     const names = input.discovery.filter((name) => input.sources[name]?.takesUrls === true)
     const known = { names, sources: input.sources, environment: input.environment, urls, urlOrigin }
     const changed = readSources(known, faults)
+    yield
     sources = previous.sources.map((source) => changedOrSame(source, changed))
   }
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze({ services: file.services, urls, sources })
+  const services = new Map<string, Description>()
+  for (const [name, description] of file.services) {
+    const known = previous.services.get(name)
+    services.set(name, isDeepStrictEqual(description, known) ? known! : description)
+    yield
+  }
+  return deepFreeze({ services, urls, sources })
 }
 
 function changedOrSame(source: ConfiguredSource, changed: readonly ConfiguredSource[]): ConfiguredSource {
@@ -80,8 +89,9 @@ function changedOrSame(source: ConfiguredSource, changed: readonly ConfiguredSou
   return next === undefined || isDeepStrictEqual(next.options, source.options) ? source : next
 }
 
-function readText(input: RoutingInput, text: FileText, faults: Fault[]) {
-  const file = readGatewayFile(input.environment, text, faults)
+function* readText(input: RoutingInput, text: FileText, faults: Fault[]) {
+  const file = yield* readGatewayFile(input.environment, text, faults)
+  yield
   const named = readServiceUrls(input.environment, [...file.services.keys()])
   faults.push(...named.faults)
   return {
@@ -92,10 +102,10 @@ function readText(input: RoutingInput, text: FileText, faults: Fault[]) {
 }
 
 /** gateway.yaml, or what GATEWAY_CONFIG names. Only the former may be missing. */
-function readGatewayFile(environment: Environment, text: FileText, faults: Fault[]): GatewayFile {
+function* readGatewayFile(environment: Environment, text: FileText, faults: Fault[]): Steps<GatewayFile> {
   const named = environment.GATEWAY_CONFIG
   const name = named ?? 'gateway.yaml'
-  if (typeof text === 'string') return parseGatewayFile(name, text, environment)
+  if (typeof text === 'string') return yield* parseGatewayFile(name, text, environment)
   if (named !== undefined) {
     const found = `${shown(named)} (${text === undefined ? 'no such file' : errorCode(text)})`
     faults.push({ place: { variable: 'GATEWAY_CONFIG' }, found, expected: 'a YAML file that can be read' })

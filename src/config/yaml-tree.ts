@@ -8,13 +8,14 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
 import type { Environment } from '../discovery/source.ts'
+import type { Steps } from '../slices.ts'
 import { type Fault, type FilePlace, shown } from './fault.ts'
 import { hidePlaceholders, showPlaceholders, substitute } from './placeholders.ts'
+import { parseDocumentInSteps } from './yaml-document.ts'
 import { syntaxFaults } from './yaml-syntax.ts'
 
 /** A YAML value that knows where it stands. */
@@ -45,19 +46,14 @@ const mostNodes = 20_000
 const deepest = 40
 
 /** Reads YAML text; `file` is its name in faults, `environment` what `${NAME}` stands for. Never throws. */
-export function parseYamlTree(file: string, text: string, environment: Environment): YamlTree {
+export function* parseYamlTree(file: string, text: string, environment: Environment): Steps<YamlTree> {
   const lines = new LineCounter()
   const placeAt = (offset: number, key = ''): FilePlace => {
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1), key }
   }
-  const document = parseDocument(hidePlaceholders(text), {
-    lineCounter: lines,
-    prettyErrors: false,
-    // Ours names the key path and the line of the first.
-    uniqueKeys: false,
-    logLevel: 'error',
-  })
+  const document = yield* parseDocumentInSteps(hidePlaceholders(text), lines)
+  yield
   if (document.errors.length + document.warnings.length > 0) {
     return { root: undefined, faults: syntaxFaults(document, text, placeAt) }
   }

@@ -93,7 +93,8 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
 
   function replace(slot: Slot, configured: ConfiguredSource): void {
     void slot.next?.stop()
-    const watcher = createWatcher({ configured, log, onChange: () => takeOver(slot, watcher) })
+    const known = slot.watcher.snapshot()
+    const watcher = createWatcher({ configured, known, log, onChange: () => takeOver(slot, watcher) })
     Object.assign(slot, { configured, next: watcher })
     watcher.start()
   }
@@ -241,6 +242,8 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
       // Whom the operator takes out is not missed: nothing of it is held.
       for (const name of withdrawn) memories.delete(name)
       for (const { slot } of changed) slot.withdrawn = slot.withdrawn.union(withdrawn).difference(next.urls)
+      // Whoever speaks at once is heard in the one rebuilding below.
+      settling ??= setTimeout(rebuild, settleMs)
       for (const { slot, configured } of changed) replace(slot, configured)
       rebuild()
     },

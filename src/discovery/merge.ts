@@ -48,45 +48,42 @@ export interface BuildOptions {
  */
 export function buildRoutes(services: Iterable<KnownService>, options: BuildOptions): MergeResult {
   const { draft, overrides, previous, complete } = options
-  const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
-  const claims = new Map<string, Claim[]>()
+  // Few parts: V8 puts an object for each route, made anew with every table, among those that live long.
+  const claims = new Map<string, Route>()
+  const rivals = new Map<string, Route[]>()
+  const gone = new Set<string>()
   const problems: string[] = []
   const members = new Map<string, Member>()
   for (const { service, vanished } of services) {
     const drafted = draft(service, overrides.get(service.name))
     problems.push(...drafted.problems)
     if (drafted.member !== undefined) members.set(service.name, drafted.member)
+    if (vanished) gone.add(service.name)
     for (const route of drafted.routes) {
-      const rivals = claims.get(route.prefix)
-      if (rivals === undefined) claims.set(route.prefix, [{ route, vanished }])
-      else if (rivals.at(-1)!.route.service !== service.name) rivals.push({ route, vanished })
+      const first = claims.get(route.prefix)
+      const all = rivals.get(route.prefix)
+      if (first === undefined) claims.set(route.prefix, route)
+      else if ((all?.at(-1) ?? first).service === service.name) continue
+      else if (all === undefined) rivals.set(route.prefix, [first, route])
+      else all.push(route)
     }
   }
-  const routes = [...claims].map(([prefix, rivals]) => settle(prefix, rivals, holders.get(prefix), problems))
+  if (rivals.size > 0) {
+    const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
+    for (const [prefix, all] of rivals) {
+      const living = all.filter((route) => !gone.has(route.service))
+      const candidates = living.length > 0 ? living : all
+      const kept = candidates.find(({ service }) => service === holders.get(prefix)) ?? candidates[0]!
+      claims.set(prefix, kept)
+      for (const { service } of living) {
+        if (service === kept.service) continue
+        problems.push(
+          `services ${kept.service} and ${service} both claim ${prefix}: ${kept.service} keeps it, ${service} is not reachable there`,
+        )
+      }
+    }
+  }
+  const routes = [...claims.values()]
   routes.sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1))
   return { routes: addSideTraffic(routes, { members, overrides, complete, problems }), problems }
-}
-
-/** One service's wish for a prefix. */
-interface Claim {
-  readonly route: Route
-  readonly vanished: boolean
-}
-
-function settle(
-  prefix: string,
-  claims: readonly Claim[],
-  holder: string | undefined,
-  problems: string[],
-): Route {
-  const living = claims.filter((claim) => !claim.vanished)
-  const candidates = living.length > 0 ? living : claims
-  const { route } = candidates.find((claim) => claim.route.service === holder) ?? candidates[0]!
-  for (const { service } of living.map((claim) => claim.route)) {
-    if (service === route.service) continue
-    problems.push(
-      `services ${route.service} and ${service} both claim ${prefix}: ${route.service} keeps it, ${service} is not reachable there`,
-    )
-  }
-  return route
 }

@@ -40,9 +40,10 @@ export function addSideTraffic(routes: readonly Route[], options: SideTrafficOpt
 
   function canaryOf(route: Route): Route['canary'] {
     const name = canaries.get(route.service)
-    const member = members.get(name ?? '')
-    const word = overrides.get(name ?? '')
-    if (name === undefined || member === undefined || word === undefined) return undefined
+    if (name === undefined) return undefined
+    const member = members.get(name)
+    const word = overrides.get(name)
+    if (member === undefined || word === undefined) return undefined
     const beneath = guardedPaths(member.description, route).find(
       ({ prefix, ...guard }) => prefix !== route.prefix && asksMore(guard, route),
     )
@@ -63,7 +64,9 @@ export function addSideTraffic(routes: readonly Route[], options: SideTrafficOpt
   }
 
   function mirrorOf(route: Route): Route['mirror'] {
-    const { 'mirror-to': name, 'mirror-percent': percent = 100 } = overrides.get(route.service) ?? {}
+    const word = overrides.get(route.service)
+    const name = word?.['mirror-to']
+    const percent = word?.['mirror-percent'] ?? 100
     if (name === undefined || percent === 0) return undefined
     const member = members.get(name)
     const refuse = (why: string) => {
@@ -101,16 +104,22 @@ export function addSideTraffic(routes: readonly Route[], options: SideTrafficOpt
 function findCanaries(routes: readonly Route[], options: SideTrafficOptions): ReadonlyMap<string, string> {
   const { members, overrides, complete, problems } = options
   const canaries = new Map<string, string>()
-  const routed = new Set(routes.map(({ service }) => service))
-  for (const name of members.keys()) {
-    const { 'canary-of': stable, ...word } = overrides.get(name) ?? {}
-    if (stable === undefined) continue
+  // In their order among the members: it says which of two canaries gets the requests.
+  const named = [...overrides].some(([, word]) => word['canary-of'] !== undefined) ? members.keys() : []
+  for (const name of named) {
+    const word = overrides.get(name)
+    const stable = word?.['canary-of']
+    if (word === undefined || stable === undefined) continue
+    if (overrides.get(stable)?.['canary-of'] !== undefined) {
+      problems.push(`service ${name} is a canary of ${stable}, which is a canary itself: it gets nothing`)
+      continue
+    }
     const other = canaries.get(stable)
     if (other !== undefined) {
       problems.push(`services ${other} and ${name} are both canaries of ${stable}: ${name} gets nothing`)
       continue
     }
-    if (!routed.has(stable)) {
+    if (!routes.some(({ service }) => service === stable)) {
       if (complete)
         problems.push(`service ${name} is a canary of ${stable}, which has no route: it gets nothing`)
       continue

@@ -58,8 +58,12 @@ export type Lookup<T> = (path: string) => T | undefined
  * `/api/users2`. The path has been through door/path.ts, so what is matched is what is forwarded.
  */
 export function createLookup<T extends { readonly prefix: string }>(routes: readonly T[]): Lookup<T> {
-  const byPrefix = new Map(routes.map((route) => [route.prefix, route]))
-  const longest = Math.max(0, ...routes.map((route) => route.prefix.length))
+  const byPrefix = new Map<string, T>()
+  let longest = 0
+  for (const route of routes) {
+    byPrefix.set(route.prefix, route)
+    longest = Math.max(longest, route.prefix.length)
+  }
   return (path) => {
     // A prefix longer than every known one cannot match: start where the longest could end.
     let end = path.length

@@ -28,6 +28,8 @@ export interface Watcher {
 
 export interface WatcherOptions {
   readonly configured: ConfiguredSource
+  /** What a watcher before it knew: a service of these that has not changed stays the very same one. */
+  readonly known?: readonly Service[] | undefined
   readonly log: Log
   /** Called for every snapshot that differs from the one before. */
   readonly onChange: () => void
@@ -50,6 +52,7 @@ const steadyMs = 10_000
 export function createWatcher(options: WatcherOptions): Watcher {
   const {
     configured,
+    known,
     log,
     onChange,
     random = Math.random,
@@ -73,7 +76,7 @@ export function createWatcher(options: WatcherOptions): Watcher {
     if (state === 'failing') log.info({ source: name }, `discovery: ${name} answers again`)
     state = 'live'
     lastError = undefined
-    const next = normalize(services, snapshot)
+    const next = normalize(services, snapshot ?? known)
     if (next === snapshot) return
     snapshot = next
     changes += 1

@@ -51,9 +51,12 @@ function ownBytes(ctx: ParameterizedContext<DoorState>): number {
   return ctx.respond === false || ctx.method === 'HEAD' ? 0 : (ctx.length ?? 0)
 }
 
-/** A client that left is a 499 whatever was sent before; otherwise what the house said, if it said anything. */
+/**
+ * A client that left is a 499 whatever was sent before; otherwise what the house said, if it said anything, or why it
+ * did not: where the connection has been ended meanwhile, nobody is told.
+ */
 function statusOf(exchange: Exchange | undefined): number | undefined {
   if (exchange === undefined) return undefined
   if (exchange.failure?.code === 'client_closed_request') return exchange.failure.status
-  return exchange.status === 0 ? undefined : exchange.status
+  return exchange.status === 0 ? exchange.failure?.status : exchange.status
 }

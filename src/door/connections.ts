@@ -34,8 +34,14 @@ interface Silence {
   since: number
 }
 
-/** The connections of an HTTP server, and how they end when it leaves: as late and as safely as can be. */
-export function createConnections(server: http.Server): Connections {
+/**
+ * The connections of an HTTP server, and how they end when it leaves: as late and as safely as can be.
+ * @param acceptTurn a turn of the event loop that takes connections, where that is not ours (workers/accept-turns.ts)
+ */
+export function createConnections(
+  server: http.Server,
+  acceptTurn: () => Promise<void> = nextTurn,
+): Connections {
   const sockets = new Set<Socket>()
   /** A WebSocket is no idle connection: whoever took it over ends it. */
   const upgraded = new WeakSet<Duplex>()
@@ -115,9 +121,12 @@ export function createConnections(server: http.Server): Connections {
       watch()
       // Connections that the kernel has made already are taken first: closing would reset them. It may hand over one
       // in each turn, and the first turn may end without its being asked.
+      const overdue = new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
       for (let turn = 0, quiet = 0; turn < mostTurns && quiet < 2 && !signal.aborted; turn += 1) {
         const before = accepted
-        await nextTurn()
+        await Promise.race([acceptTurn(), overdue])
         quiet = accepted === before ? quiet + 1 : 0
       }
       closing = true

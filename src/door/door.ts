@@ -15,7 +15,7 @@ import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import type { Overload } from './overload.ts'
 import { mountRoutes, type Rooms } from './routes.ts'
 import { createSecureReply, createSecurityHeaders } from './security-headers.ts'
-import { createDoorServer, type DoorServer } from './server.ts'
+import { createDoorServer, type DoorServer, type DoorServerOptions } from './server.ts'
 import type { DoorState } from './state.ts'
 import { createTurnAway } from './turn-away.ts'
 import { createUnnamedProxyNotice } from './unnamed-proxy.ts'
@@ -27,7 +27,9 @@ export interface Door extends Pick<DoorServer, 'watch' | 'close'> {
   listen(): Promise<{ readonly host: string; readonly port: number; readonly adminUrl: string | undefined }>
 }
 
-interface DoorOptions extends Pick<Rooms, 'tokens' | 'oauth' | 'pages' | 'readyz' | 'ownPaths'> {
+interface DoorOptions
+  extends Pick<Rooms, 'tokens' | 'oauth' | 'pages' | 'readyz' | 'ownPaths'>,
+    Pick<DoorServerOptions, 'acceptTurn'> {
   readonly config: Config
   /** On the main port or their own, as the configuration has it. */
   readonly admin: Middleware<DoorState>
@@ -47,7 +49,7 @@ interface DoorOptions extends Pick<Rooms, 'tokens' | 'oauth' | 'pages' | 'readyz
 /** Puts the door together: what every request passes, and the servers in front of it. */
 export function createDoor(options: DoorOptions): Door {
   const { config, log, random, identify, overload, routes, relay, outliers, reservedHeaders } = options
-  const { admin, tokens, oauth, pages, readyz, ownPaths, guard, leaving } = options
+  const { admin, tokens, oauth, pages, readyz, ownPaths, guard, leaving, acceptTurn } = options
   const { corsOrigins, bodyLimit: bodyLimitBytes } = config.protection
   const hasAdminPort = config.admin.port !== undefined
   const namesNoProxy = config.environment === 'production' && config.trustedProxies.length === 0
@@ -99,8 +101,11 @@ export function createDoor(options: DoorOptions): Door {
       access: log.access,
     }),
     onUnparsable,
+    acceptTurn,
   })
-  const adminServer = createAdminServer(config.admin, { rooms: { ...everywhere, admin }, onUnparsable, log })
+  const adminServer = createAdminServer(config.admin, {
+    ...{ rooms: { ...everywhere, admin }, onUnparsable, acceptTurn, log },
+  })
 
   return {
     async listen() {

@@ -27,6 +27,8 @@ export interface DoorServerOptions {
   readonly welcomesBody?: ((request: http.IncomingMessage) => boolean) | undefined
   /** How long a client may take over the head of a request. */
   readonly headersTimeoutMs?: number
+  /** See connections.ts. */
+  readonly acceptTurn?: (() => Promise<void>) | undefined
 }
 
 /** How long an idle connection is kept: longer than load balancers in front keep theirs. */
@@ -74,7 +76,7 @@ export function createDoorServer(options: DoorServerOptions): DoorServer {
   // A connection that could not be taken (no file descriptor left) is lost; the process is not.
   server.on('error', () => {})
 
-  const { watch, close } = createConnections(server)
+  const { watch, close } = createConnections(server, options.acceptTurn)
   server.on('upgrade', (request, socket, head) => {
     // Node lets go of the socket, and nobody may be listening when the client resets it.
     socket.on('error', () => {})

@@ -1,11 +1,12 @@
 import { AggregatorRegistry, collectDefaultMetrics, type MetricObject, Registry } from 'prom-client'
+import { type Breather, createBreather } from '../slices.ts'
 import type { MetricSource } from './metric-source.ts'
 
 /** The metrics of one process at one moment, as they go from one to another. */
 export type MetricsSnapshot = readonly MetricObject[]
 
 export interface Metrics {
-  /** Asks every part. */
+  /** Asks every part, one metric after the other: of many services each takes a while. */
   snapshot(): Promise<MetricsSnapshot>
 }
 
@@ -23,8 +24,12 @@ const ofTheFirst = new Set(['process_start_time_seconds'])
  * scrapes and at no other time.
  *
  * @param sources what each part has to tell: one more is one more line where the gateway is put together
+ * @param breather made for each snapshot
  */
-export function createMetrics(sources: readonly MetricSource[]): Metrics {
+export function createMetrics(
+  sources: readonly MetricSource[],
+  breather: () => Breather = createBreather,
+): Metrics {
   // Apart: what watches the process's garbage collection is never let go of, and must not hold the gateway.
   const ofProcess = new Registry()
   collectDefaultMetrics({ register: ofProcess })
@@ -33,7 +38,13 @@ export function createMetrics(sources: readonly MetricSource[]): Metrics {
 
   return {
     async snapshot() {
-      const metrics = [...(await ofParts.getMetricsAsJSON()), ...(await ofProcess.getMetricsAsJSON())]
+      const breathe = breather()
+      const metrics: MetricObject[] = []
+      for (const { name } of ofParts.getMetricsAsArray()) {
+        metrics.push((await ofParts.getSingleMetric(name)!.get()) as MetricObject)
+        await breathe()
+      }
+      metrics.push(...(await ofProcess.getMetricsAsJSON()))
       return metrics.map((metric) =>
         ofTheFirst.has(metric.name) ? { ...metric, aggregator: 'min' as const } : metric,
       )
@@ -42,7 +53,15 @@ export function createMetrics(sources: readonly MetricSource[]): Metrics {
 }
 
 /** The snapshots of all processes as one, in Prometheus' text format 0.0.4. */
-export async function addUpMetrics(snapshots: readonly MetricsSnapshot[]): Promise<Scrape> {
-  const registry = AggregatorRegistry.aggregate([...snapshots])
-  return { contentType: registry.contentType, text: await registry.metrics() }
+export async function addUpMetrics(
+  snapshots: readonly MetricsSnapshot[],
+  breathe: Breather = createBreather(),
+): Promise<Scrape> {
+  const texts: string[] = []
+  for (const metrics of Map.groupBy(snapshots.flat(), ({ name }) => name).values()) {
+    const registry = AggregatorRegistry.aggregate(metrics.map((metric) => [metric]))
+    texts.push(await registry.metrics())
+    await breathe()
+  }
+  return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text: texts.join('\n') }
 }

@@ -138,23 +138,23 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
 }
 
 /**
- * Every service once: its routes share instances and document. The origins of instances that are the very same as in an
- * earlier table are the very same as well.
+ * Every service once: its routes share instances and document. What is to be had where it was in an earlier table is
+ * the very same object.
  */
 function createSources() {
-  const known = new WeakMap<PublishedRoute['instances'], readonly string[]>()
+  const known = new WeakMap<PublishedRoute['instances'], FeedSource>()
 
-  function originsOf(instances: PublishedRoute['instances']): readonly string[] {
-    const origins = known.get(instances) ?? instances.map((instance) => instance.origin)
-    known.set(instances, origins)
-    return origins
+  return (routes: readonly PublishedRoute[]): Map<string, FeedSource> => {
+    const sources = new Map<string, FeedSource>()
+    for (const { service, openapi, instances } of routes) {
+      const last = known.get(instances)
+      const source =
+        last?.path === openapi
+          ? last
+          : { path: openapi, origins: last?.origins ?? instances.map(({ origin }) => origin) }
+      known.set(instances, source)
+      sources.set(service, source)
+    }
+    return sources
   }
-
-  return (routes: readonly PublishedRoute[]): Map<string, FeedSource> =>
-    new Map(
-      routes.map(({ service, openapi, instances }) => [
-        service,
-        { path: openapi, origins: originsOf(instances) },
-      ]),
-    )
 }

@@ -47,7 +47,7 @@ export interface QueueStatus {
  */
 export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute): ConcurrencyLimit {
   const busy = new Map<Upstream, number>()
-  const waiting = new Map<Waiter, { readonly route: ProxyRoute; readonly until: number }>()
+  const waiting = new Map<Waiter, { readonly route: ProxyRoute; readonly since: number }>()
   let settings: ConcurrencySettings | undefined
   let timer: NodeJS.Timeout | undefined
   let full = 0
@@ -77,11 +77,11 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
     stopTimer()
   }
 
-  /** The one who came first is due first. */
+  /** The one who came first is due first: for how long they may wait is the same for all, also once it is changed. */
   function expire(): void {
     timer = undefined
-    for (const [waiter, { route, until }] of waiting) {
-      const left = until - performance.now()
+    for (const [waiter, { route, since }] of waiting) {
+      const left = since + (settings?.queueTimeoutMs ?? 0) - performance.now()
       if (left >= 1) {
         timer = setTimeout(expire, Math.ceil(left))
         return
@@ -108,7 +108,7 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
         full += 1
         return waiter.turnedAway(overloaded(route))
       }
-      waiting.set(waiter, { route, until: performance.now() + queueTimeoutMs })
+      waiting.set(waiter, { route, since: performance.now() })
       timer ??= setTimeout(expire, queueTimeoutMs)
     },
     take: (route, tried) => (waiting.size === 0 ? seize(route, tried) : undefined),
@@ -127,7 +127,12 @@ export function createConcurrencyLimit(renew: (route: ProxyRoute) => ProxyRoute)
       settings = next
     },
     refresh(isKnown) {
-      if (isKnown) return serve()
+      if (isKnown) {
+        serve()
+        clearTimeout(timer)
+        expire()
+        return
+      }
       for (const [waiter, { route }] of waiting) {
         waiting.delete(waiter)
         waiter.turnedAway(noInstance(route))

@@ -1,4 +1,8 @@
-import type { Dispatcher, Pool } from 'undici'
+import type { buildConnector, Dispatcher, Pool } from 'undici'
+import type { Instance } from '../discovery/source.ts'
+
+type CreateConnector = (instance: Instance) => buildConnector.connector
+type CreatePool = (instance: Instance, connect: buildConnector.connector) => Pool
 
 /**
  * The connections to one instance, in a pool that is there only while it has something to do: an undici pool takes
@@ -6,11 +10,18 @@ import type { Dispatcher, Pool } from 'undici'
  * any moment. A class, since there is one for each instance: closures would take five times the memory.
  */
 export class Connections implements Pick<Dispatcher, 'dispatch'> {
-  private readonly createPool: () => Pool
+  private readonly instance: Instance
+  private readonly createConnector: CreateConnector
+  private readonly createPool: CreatePool
+  /** Outlives the pool, as it knows the TLS sessions that can be taken up again. */
+  private connector: buildConnector.connector | undefined
   private pool: Pool | undefined
   private closed = false
 
-  constructor(createPool: () => Pool) {
+  /** The functions are the same for all instances. */
+  constructor(instance: Instance, createConnector: CreateConnector, createPool: CreatePool) {
+    this.instance = instance
+    this.createConnector = createConnector
     this.createPool = createPool
   }
 
@@ -32,7 +43,8 @@ export class Connections implements Pick<Dispatcher, 'dispatch'> {
   }
 
   private open(): Pool {
-    const pool = this.createPool()
+    this.connector ??= this.createConnector(this.instance)
+    const pool = this.createPool(this.instance, this.connector)
     const drop = () => this.dropIfIdle()
     // One that was let go of refuses, by undici's own error for it.
     if (this.closed) void pool.close()

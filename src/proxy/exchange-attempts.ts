@@ -72,6 +72,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   }
 
   private attempt(route: ProxyRoute): void {
+    this.route = route
     this.controller = undefined
     if (route.limit !== undefined) {
       this.enter(route, route.limit)
@@ -83,7 +84,6 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   }
 
   private enter(route: ProxyRoute, limit: ConcurrencyLimit): void {
-    this.route = route
     this.limit = limit
     this.waiting = true
     limit.enter(this, route)

@@ -12,30 +12,48 @@ type Guarded = Guard & Pick<Route, 'prefix'>
  * Only routes with a longer prefix that asks for more pay for it.
  */
 export function createGuardedLookup<T extends Guarded>(routes: readonly T[]): Lookup<T> {
-  const entries = routes.map((route) => ({ ...entryOf(route.prefix), route, mayResemble: false }))
-  const byPlain = Map.groupBy(entries, ({ plain }) => plain)
-  for (const { plain, route } of entries) {
-    for (const shorter of prefixesOf(plain).slice(0, -1)) {
-      for (const entry of byPlain.get(shorter) ?? []) entry.mayResemble ||= asksMore(route, entry.route)
+  // Made anew with every table, hence of few parts: V8 puts an object for each route among those that live long.
+  const byPlain = new Map<string, T>()
+  const twins = new Map<string, T[]>()
+  const mayResemble = new Set<T>()
+  const lookup = createLookup(routes)
+
+  function add(plain: string, route: T): void {
+    const [first, others] = [byPlain.get(plain), twins.get(plain)]
+    if (first === undefined) byPlain.set(plain, route)
+    else if (others === undefined) twins.set(plain, [first, route])
+    else others.push(route)
+  }
+
+  function allAt(plain: string): readonly T[] {
+    const first = byPlain.get(plain)
+    return first === undefined ? [] : (twins.get(plain) ?? [first])
+  }
+
+  for (const route of routes) add(plainPath(route.prefix), route)
+  for (const [plain, first] of byPlain) {
+    for (let end = plain.indexOf('/'); end !== -1; end = plain.indexOf('/', end + 1)) {
+      const beginning = plain.slice(0, end)
+      if (!byPlain.has(beginning)) continue
+      for (const longer of twins.get(plain) ?? [first]) {
+        for (const shorter of allAt(beginning)) if (asksMore(longer, shorter)) mayResemble.add(shorter)
+      }
     }
   }
-  const lookup = createLookup(entries)
   return (path) => {
     const found = lookup(path)
-    if (found === undefined || !found.mayResemble) return found?.route
-    const longer = prefixesOf(plainPath(path)).slice(found.depth + 1)
-    const resembled = longer.flatMap((plain) => byPlain.get(plain) ?? [])
-    return resembled.reduce((route, entry) => bothGuards(route, entry.route), found.route)
+    if (found === undefined || !mayResemble.has(found)) return found
+    const depth = prefixesOf(plainPath(found.prefix)).length
+    const resembled = prefixesOf(plainPath(path)).slice(depth).flatMap(allAt)
+    return resembled.reduce<T>(bothGuards, found)
   }
-}
-
-function entryOf(prefix: string) {
-  const plain = plainPath(prefix)
-  return { prefix, plain, depth: prefixesOf(plain).length - 1 }
 }
 
 /** The path as the most careless house reads it. */
-const plainPath = (path: string) => (path === '/' ? '' : path.split('/').map(plainSegment).join('/'))
+function plainPath(path: string): string {
+  if (path === '/') return ''
+  return /^[a-z0-9_/-]*$/.test(path) ? path : path.split('/').map(plainSegment).join('/')
+}
 
 /**
  * Decoded however often it was encoded, in lower case, without what follows its first word. What stands before that

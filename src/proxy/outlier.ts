@@ -18,6 +18,8 @@ export interface OutlierDetection {
   failed(group: UpstreamGroup, upstream: Upstream): void
   /** The service's group from now on, over these upstreams; ejections made under an earlier table hold. */
   group(service: string, all: readonly Upstream[], settings: HealthSettings): UpstreamGroup
+  /** Told of each service whose `usable` has become another one between two tables. */
+  subscribe(listener: (service: string) => void): void
   /** Lets go of all services but these. */
   retain(services: { has(service: string): boolean }): void
   /** Of every service, for the metrics. */
@@ -60,6 +62,12 @@ const longestEjectionMs = 300_000
 export function createOutlierDetection(options: { log: Log; clock?: Clock }): OutlierDetection {
   const { log, clock = systemClock } = options
   const services = new Map<string, Kept>()
+  const listeners: ((service: string) => void)[] = []
+
+  function changed(kept: Kept): void {
+    refresh(kept)
+    for (const tell of listeners) tell(kept.group.service)
+  }
 
   function refresh(kept: Kept): void {
     const { group, settings } = kept
@@ -70,7 +78,7 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
     kept.forget()
     if (usable.holdsUntil === Infinity) kept.forget = nothing
     // Timers may be a fraction of a millisecond early.
-    else kept.forget = clock.after(usable.holdsUntil - now + 1, () => refresh(kept))
+    else kept.forget = clock.after(usable.holdsUntil - now + 1, () => changed(kept))
   }
 
   function tellPanic(kept: Kept, { panic }: Usable): void {
@@ -112,7 +120,7 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
       const ejected = all.filter((one) => one.ejectedUntil > now).length
       if (ejected >= mostEjected(kept.settings, all.length)) return
       eject(kept, upstream, now)
-      refresh(kept)
+      changed(kept)
     },
     group(service, all, settings) {
       const previous = services.get(service)
@@ -130,6 +138,7 @@ export function createOutlierDetection(options: { log: Log; clock?: Clock }): Ou
       refresh(kept)
       return group
     },
+    subscribe: (listener) => void listeners.push(listener),
     retain(wanted) {
       for (const [service, { forget }] of services) {
         if (wanted.has(service)) continue

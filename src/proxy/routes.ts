@@ -69,6 +69,8 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
   let compiled: CompiledTable = { byRoute: new Map(), groups: new Map() }
   const madeFrom = new WeakMap<UpstreamGroup, Pick<Route, 'instances' | 'health'>>()
   const states = createServiceStates(renew)
+  // An instance that comes back has room.
+  outliers.subscribe(states.serve)
 
   /** What is the very same as in the table before is taken over as it is: nearly all of it, as a rule. */
   function compile(table: Table, before: CompiledTable): CompiledTable {

@@ -25,6 +25,8 @@ export interface ServiceStates {
   of(route: Pick<Route, 'service' | 'concurrency'>): ServiceState
   /** Once the table is in place: services that are not among these are forgotten, and those who wait are served. */
   settle(services: { has(service: string): boolean }): void
+  /** Its instances have changed: those who wait for one are served. */
+  serve(service: string): void
   /** Of the service whose requests are copied. */
   mirrorsOf(service: string): MirrorsInFlight
   /** Undefined for a service that no route leads to. */
@@ -64,6 +66,7 @@ export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): S
       for (const service of mirrors.keys()) if (!services.has(service)) mirrors.delete(service)
       unlimited.clear()
     },
+    serve: (service) => limits.get(service)?.refresh(true),
     mirrorsOf(service) {
       const mirror = mirrors.get(service) ?? { count: 0, dropped: 0 }
       mirrors.set(service, mirror)

@@ -57,24 +57,20 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
   const services = new Map<string, Owned>()
   const retiring = new Set<Connections>()
 
-  function connect({ origin, serverName }: Instance): Connections {
-    // Outlives the pool, as it knows the TLS sessions that can be taken up again.
-    let connector: buildConnector.connector | undefined
-    return new Connections(() => {
-      connector ??= createConnector(connectTimeoutMs, serverName)
-      return new Pool(origin, {
-        // The deadline of the reply's head is the exchange's own timer, exact and for each route.
-        headersTimeout: 0,
-        bodyTimeout: idleTimeoutMs,
-        pipelining: 1,
-        allowH2: false,
-        // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
-        keepAliveTimeout: 4000,
-        keepAliveTimeoutThreshold: 1000,
-        connect: connector,
-      })
+  const createConnector = ({ serverName }: Instance) => connectorOf(connectTimeoutMs, serverName)
+
+  const createPool = ({ origin }: Instance, connect: buildConnector.connector) =>
+    new Pool(origin, {
+      // The deadline of the reply's head is the exchange's own timer, exact and for each route.
+      headersTimeout: 0,
+      bodyTimeout: idleTimeoutMs,
+      pipelining: 1,
+      allowH2: false,
+      // Below the 5 s after which Node houses close an idle connection, so that they rarely close it first.
+      keepAliveTimeout: 4000,
+      keepAliveTimeoutThreshold: 1000,
+      connect,
     })
-  }
 
   function create(instance: Instance): Upstream {
     const { origin, serverName } = instance
@@ -84,7 +80,7 @@ export function createUpstreams({ connectTimeoutMs, idleTimeoutMs }: UpstreamsOp
       origin,
       address: url.host,
       hostHeader: serverName === undefined ? undefined : withPort(serverName, url.port),
-      pool: connect(instance),
+      pool: new Connections(instance, createConnector, createPool),
       inFlight: 0,
       assignedWeight: 1,
       weight: 1,
@@ -157,7 +153,7 @@ const withPort = (name: string, port: string) => (port === '' ? name : `${name}:
  * fails a request that waits for a connection when an idle one is reset, though nothing was sent. Under its own
  * code for broken connections both are handled as they should be.
  */
-function createConnector(timeoutMs: number, serverName: string | undefined): buildConnector.connector {
+function connectorOf(timeoutMs: number, serverName: string | undefined): buildConnector.connector {
   const connect = buildConnector({
     timeout: timeoutMs,
     allowH2: false,

@@ -64,13 +64,26 @@ export function createCrew(options: CrewOptions): Crew {
   let stopping = false
 
   function fork(place: Place): void {
-    const worker = cluster.fork()
+    Object.assign(place, { begun: false, listensSince: undefined, lastWords: undefined })
+    let worker: Worker
+    try {
+      worker = cluster.fork()
+    } catch (error) {
+      onExit(place, undefined, notStarted(error))
+      return
+    }
+    const { pid } = worker.process
+    if (pid === undefined) {
+      // No process, no file descriptor was left (EAGAIN, EMFILE): there is an error then, and no exit.
+      worker.once('error', (error) => onExit(place, pid, notStarted(error)))
+      return
+    }
     closeInTransit(worker)
-    Object.assign(place, { worker, begun: false, listensSince: undefined, lastWords: undefined })
+    place.worker = worker
     worker.on('message', (message: ToPrimary) => onMessage(place, worker, message))
     // A message to one that has just died; its exit is what counts.
     worker.on('error', () => {})
-    worker.once('exit', (code, signal) => onExit(place, worker, signal ?? `exit code ${code}`))
+    worker.once('exit', (code, signal) => onExit(place, pid, signal ?? `exit code ${code}`))
   }
 
   function onMessage(place: Place, worker: Worker, message: ToPrimary): void {
@@ -89,17 +102,20 @@ export function createCrew(options: CrewOptions): Crew {
     } else if (message.kind === 'failed') {
       place.lastWords = message.message
       if (!isStarted) started.reject(new Error(message.message))
+    } else if (message.kind === 'turn') {
+      send(worker, { kind: 'turned' })
     } else {
       hear(worker, message)
     }
   }
 
-  function onExit(place: Place, { process: { pid } }: Worker, how: string): void {
+  /** @param pid undefined for one that could not be started */
+  function onExit(place: Place, pid: number | undefined, how: string): void {
     const { number, listensSince, lastWords } = place
+    const who = pid === undefined ? `worker ${number}` : `worker ${number} (pid ${pid})`
     place.worker = undefined
     if (stopping) {
-      if (how !== 'exit code 0')
-        log.warn({ worker: number, pid }, `worker ${number} (pid ${pid}) ended: ${how}`)
+      if (how !== 'exit code 0') log.warn({ worker: number, pid }, `${who} ended: ${how}`)
       if (places.every(({ worker }) => worker === undefined)) ended.resolve()
       return
     }
@@ -111,10 +127,7 @@ export function createCrew(options: CrewOptions): Crew {
     const pauseMs = Math.round(backoffMs(isSteady ? 0 : place.failures, backoff))
     place.failures = isSteady ? 1 : place.failures + 1
     const why = lastWords === undefined ? how : `${how}: ${lastWords}`
-    log.error(
-      { worker: number, pid },
-      `worker ${number} (pid ${pid}) ended (${why}); another takes its place in ${pauseMs} ms`,
-    )
+    log.error({ worker: number, pid }, `${who} ended (${why}); another takes its place in ${pauseMs} ms`)
     place.restart = setTimeout(() => fork(place), pauseMs)
   }
 
@@ -156,6 +169,9 @@ export function createCrew(options: CrewOptions): Crew {
     kill,
   }
 }
+
+const notStarted = (error: unknown) =>
+  `it could not be started: ${(error as NodeJS.ErrnoException).code ?? String(error)}`
 
 /** One that is about to end cannot be told any more. */
 function send(worker: Worker, message: ToWorker): void {

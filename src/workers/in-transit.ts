@@ -8,24 +8,29 @@ interface Handle {
 }
 
 /**
- * Closes what a worker that dies was just being handed. node:cluster gives a worker one connection at a time and lets
- * go of its own copy when the worker says that it has it; of one that dies meanwhile nobody lets go, and the client
+ * Closes what a worker that dies was just being handed. node:cluster gives a worker one connection of each port at
+ * a time and lets go of its own copy when the worker says that it has it; of one that dies meanwhile nobody lets go, and the client
  * would wait for its own time-out. Closed, it fails at once, like all that the worker had.
  */
 export function closeInTransit(worker: Worker): void {
   const { process: child } = worker
-  let last: Handle | undefined
+  const given = new Set<Handle>()
   const send = child.send.bind(child) as (...args: unknown[]) => boolean
   child.send = (...args: unknown[]) => {
     const [message, handle] = args as [{ readonly act?: unknown } | undefined, Handle | undefined]
-    if (message?.act === 'newconn' && typeof handle?.close === 'function') last = handle
+    if (message?.act === 'newconn' && typeof handle?.close === 'function') {
+      for (const one of given) if (isClosed(one)) given.delete(one)
+      given.add(handle)
+    }
     return send(...args)
   }
   const close = () => {
-    if ((last?.fd ?? -1) >= 0) last?.close()
-    last = undefined
+    for (const one of given) if (!isClosed(one)) one.close()
+    given.clear()
   }
   // Whichever comes first, more may be handed over until the other.
   worker.once('exit', close)
   worker.once('disconnect', close)
 }
+
+const isClosed = ({ fd = -1 }: Handle) => fd < 0

@@ -13,6 +13,8 @@ export type ToWorker =
   /** How many others were asked. */
   | { readonly kind: 'asked'; readonly id: number; readonly others: number }
   | ({ readonly kind: 'answer' } & Answer)
+  /** To `turn`. */
+  | { readonly kind: 'turned' }
 
 /** What a worker says to the primary. */
 export type ToPrimary =
@@ -22,6 +24,8 @@ export type ToPrimary =
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'ask'; readonly id: number; readonly question: string }
   | ({ readonly kind: 'answer'; readonly asker: number } & Answer)
+  /** Wants to know whether there is a connection left for it: it comes before the answer. */
+  | { readonly kind: 'turn' }
 
 /** All that a worker needs to be like the others, whenever it starts: nothing of it is read again from elsewhere. */
 export interface Beginning {

@@ -4,11 +4,13 @@ export type Answers = Readonly<Record<string, () => unknown>>
 /** The processes that serve one gateway's door together (WORKERS), seen from one of them. */
 export interface Peers<A extends Answers> {
   /**
-   * Asks every one of them the same, itself included; one that does not answer in time is left out. Answers are
-   * structured-cloneable.
+   * Asks every one of them the same, itself included, and first; one of the others that does not answer in time is
+   * left out. Answers are structured-cloneable.
    */
-  gather<Q extends keyof A & string>(question: Q): Promise<readonly Awaited<ReturnType<A[Q]>>[]>
+  gather<Q extends keyof A & string>(question: Q): Promise<readonly [Answer<A, Q>, ...Answer<A, Q>[]]>
 }
+
+type Answer<A extends Answers, Q extends keyof A> = Awaited<ReturnType<A[Q]>>
 
 /** Puts a process among its peers: they may ask it what `answers` has. */
 export type JoinPeers = <A extends Answers>(answers: A) => Peers<A>

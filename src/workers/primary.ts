@@ -115,7 +115,7 @@ export async function startPrimary({ config, file, environment }: OpenedConfig) 
       return stopped
     },
     reload() {
-      reloader.reload()
+      void reloader.reload()
       crew.tell({ kind: 'reload' })
     },
   }

@@ -4,19 +4,19 @@ import { discoverySources } from '../discovery/sources/index.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import type { Log } from '../observability/log.ts'
 import { explainListen, openForStart, openLog } from '../opening.ts'
+import { createAcceptTurns } from './accept-turns.ts'
 import { createPeerLink } from './join-peers.ts'
 import type { Beginning, ToPrimary, ToWorker } from './messages.ts'
 import { createSourceFeed } from './relayed-source.ts'
 
 /** Runs as one of several workers, until the primary says otherwise or is gone. */
 export async function runWorker(): Promise<void> {
-  // A terminal sends them to everybody, and so does systemd; it is for the primary to say what becomes of them.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   const beginning = Promise.withResolvers<Beginning>()
   const ending = Promise.withResolvers<void>()
   const peers = createPeerLink(say)
+  const turns = createAcceptTurns(() => say({ kind: 'turn' }))
   let feed: ReturnType<typeof createSourceFeed> | undefined
   let gateway: Gateway | undefined
   let log: Log | undefined
@@ -25,6 +25,7 @@ export async function runWorker(): Promise<void> {
     // Or node:cluster would end the process here and now, with whatever it is serving.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
     log?.warn({}, 'the primary is gone: what is in flight is ended, then this worker')
+    turns.end()
     ending.resolve()
   })
   process.on('message', (message: ToWorker) => {
@@ -35,6 +36,7 @@ export async function runWorker(): Promise<void> {
     else if (message.kind === 'retired') feed?.retire(message.generation)
     else if (message.kind === 'reload') gateway?.reload()
     else if (message.kind === 'stop') ending.resolve()
+    else if (message.kind === 'turned') turns.taken()
     else peers.take(message)
   })
   say({ kind: 'hello' })
@@ -51,7 +53,10 @@ export async function runWorker(): Promise<void> {
     const own = openLog(config, worker)
     log = own
     const share = withShareOfDatabase(config, workers)
-    gateway = createGateway(share, { log: own, encryptionKeys, configFile: file, peers: peers.join })
+    gateway = createGateway(share, {
+      ...{ log: own, encryptionKeys, configFile: file },
+      ...{ peers: peers.join, acceptTurn: turns.next },
+    })
     const { port, adminUrl } = await gateway.start().catch((error: unknown) => {
       throw new Error(explainListen(error, config), { cause: error })
     })

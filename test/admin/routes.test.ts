@@ -103,3 +103,27 @@ test('what a canary and a mirror are given is told with them', async (t) => {
   })
   t.deepEqual(shop?.mirror, { percent: 5, service: 'shadow', addresses: ['127.0.0.1:9'] })
 })
+
+test('the table is looked at once and written once: of a large one that takes a while', async (t) => {
+  let written = 0
+  const asked: string[] = []
+  const { url } = await startGateway(t, {
+    file: { services: { users: { urls: 'http://127.0.0.1:9', openapi: false } } },
+    peers: (answers) => ({
+      async gather(question) {
+        asked.push(question)
+        const view: object = await (answers[question]!() as never)
+        const toJSON = () => {
+          written += 1
+          return { ...view }
+        }
+        return [{ ...view, toJSON }] as never
+      },
+    }),
+  })
+  const reply = await request(`${url}/admin/routes`)
+  t.is(reply.headers['content-type'], 'application/json; charset=utf-8')
+  t.is((JSON.parse(reply.body) as RoutesView).routes[0]?.service, 'users')
+  t.deepEqual(asked, ['routes'])
+  t.is(written, 1)
+})

@@ -2,6 +2,7 @@
 import test from 'ava'
 import { ConfigError } from '../../src/config/fault.ts'
 import { parseGatewayFile } from '../../src/config/gateway-file.ts'
+import { atOnce } from '../../src/slices.ts'
 import { load } from '../support/config.ts'
 
 /** Numbers in [0, 1) that only depend on the seed (mulberry32), so that a failure can be repeated. */
@@ -44,7 +45,7 @@ test('garbage is a fault or is read, and nothing else', (t) => {
     const garbage = Array.from({ length }, () => pieces[Math.floor(random() * pieces.length)]).join('')
     const text = random() < 0.5 ? garbage : `services:\n  auth:\n    path: /a\n    ${garbage}`
     try {
-      const { faults } = parseGatewayFile('gateway.yaml', text, { HOME: '/home' })
+      const { faults } = atOnce(parseGatewayFile('gateway.yaml', text, { HOME: '/home' }))
       for (const { place, found, expected } of faults) {
         if (!('line' in place) || place.line < 1 || place.column < 1 || !found || !expected) {
           t.fail(`a fault without its place or words in ${JSON.stringify(text)}`)
@@ -71,6 +72,6 @@ test('whatever the file holds, loading it ends in a Config or a ConfigError', (t
 })
 
 test('lists nested without end are a fault', (t) => {
-  t.true(parseGatewayFile('gateway.yaml', '['.repeat(50_000), {}).faults.length > 0)
-  t.true(parseGatewayFile('gateway.yaml', `${'['.repeat(60)}${']'.repeat(60)}`, {}).faults.length > 0)
+  t.true(atOnce(parseGatewayFile('gateway.yaml', '['.repeat(50_000), {})).faults.length > 0)
+  t.true(atOnce(parseGatewayFile('gateway.yaml', `${'['.repeat(60)}${']'.repeat(60)}`, {})).faults.length > 0)
 })

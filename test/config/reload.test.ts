@@ -25,7 +25,7 @@ function reloader(t: ExecutionContext, yaml: string | undefined, env: Readonly<R
   const made = createReloader({ file, routing, apply: (next) => applied.push(next), log })
   const write = (text: string) => {
     writeFileSync(path, text)
-    made.reload()
+    return made.reload()
   }
   return { ...made, write, path, cwd, applied, log, routing }
 }
@@ -36,21 +36,22 @@ test('at the start the file is current, and nothing has been handed on', (t) => 
   t.deepEqual(applied, [])
 })
 
-test('a good change is handed on whole', (t) => {
+test('a good change is handed on whole', async (t) => {
   const { write, status, applied, routing } = reloader(t, auth)
-  write(`${auth}  carts: { path: /carts, auth: none }\n`)
+  await write(`${auth}  carts: { path: /carts, auth: none }\n`)
   t.like(status(), { state: 'current', version: 2 })
   t.deepEqual(applied[0]?.services.get('carts'), { path: ['/carts'], auth: 'none' })
   t.true(Object.isFrozen(applied[0]?.services.get('carts')))
   // The URLs are the same: so is the source.
   t.is(applied[0]?.sources, routing.sources)
+  t.is(applied[0]?.services.get('auth'), routing.services.get('auth'))
 })
 
-test('other URLs are another setting of the static source, which is checked like at a start', (t) => {
+test('other URLs are another setting of the static source, which is checked like at a start', async (t) => {
   const { write, status, applied, log } = reloader(t, auth)
-  write(auth.replace('a:1', 'a:2'))
+  await write(auth.replace('a:1', 'a:2'))
   t.regex(JSON.stringify(applied[0]?.sources[0]?.options), /http:\/\/a:2/)
-  write(auth.replace('http://a:1', 'srv+http://a'))
+  await write(auth.replace('http://a:1', 'srv+http://a'))
   t.is(applied.length, 1)
   t.is(status().state, 'rejected')
   t.regex(
@@ -59,9 +60,9 @@ test('other URLs are another setting of the static source, which is checked like
   )
 })
 
-test('a bad change is not handed on, and each fault is a line with its place', (t) => {
+test('a bad change is not handed on, and each fault is a line with its place', async (t) => {
   const { write, status, applied, log } = reloader(t, auth)
-  write('services:\n  auth: { urls: http://a:1, path: a, retries: 99 }\n')
+  await write('services:\n  auth: { urls: http://a:1, path: a, retries: 99 }\n')
   t.deepEqual(applied, [])
   t.like(status(), { state: 'rejected', version: 1 })
   t.regex(status().lastError ?? '', /2:35 services\.auth\.path.*2:47 services\.auth\.retries/)
@@ -76,66 +77,66 @@ test('a bad change is not handed on, and each fault is a line with its place', (
   t.regex(errors[1]?.message ?? '', /: found 99, expected a whole number from 0 to 10$/)
 })
 
-test('a file that is mended is current again, as it was or otherwise', (t) => {
+test('a file that is mended is current again, as it was or otherwise', async (t) => {
   const { write, status, applied } = reloader(t, auth)
-  write('services: [')
-  write(auth)
+  await write('services: [')
+  await write(auth)
   t.like(status(), { state: 'current', version: 1, lastError: undefined })
   t.deepEqual(applied, [])
-  write('services: [')
-  write(auth.replace('/a }', '/b }'))
+  await write('services: [')
+  await write(auth.replace('/a }', '/b }'))
   t.like(status(), { state: 'current', version: 2, lastError: undefined })
 })
 
-test('a file that goes leaves what it said in force, and that is said', (t) => {
+test('a file that goes leaves what it said in force, and that is said', async (t) => {
   const { reload, path, status, applied, log } = reloader(t, auth)
   rmSync(path)
-  reload()
+  await reload()
   t.deepEqual(applied, [])
   t.is(status().state, 'rejected')
   t.regex(log.lines.at(-1)?.message ?? '', /what was in force stays/)
   writeFileSync(path, auth)
-  reload()
+  await reload()
   t.is(status().state, 'current')
 })
 
-test('a file that was not there at the start may come', (t) => {
+test('a file that was not there at the start may come', async (t) => {
   const { write, reload, status, applied } = reloader(t, undefined)
-  reload()
+  await reload()
   t.like(status(), { state: 'current', version: 1 })
-  write(auth)
+  await write(auth)
   t.like(status(), { state: 'current', version: 2 })
   t.deepEqual([...(applied[0]?.urls.keys() ?? [])], ['auth'])
 })
 
-test('a file that is emptied takes no route away; one that says there are none does', (t) => {
+test('a file that is emptied takes no route away; one that says there are none does', async (t) => {
   const { write, status, applied } = reloader(t, auth)
-  write('\n')
+  await write('\n')
   t.deepEqual(applied, [])
   t.regex(status().lastError ?? '', /an empty file/)
-  write('services: {}\n')
+  await write('services: {}\n')
   t.is(status().state, 'current')
   t.is(applied[0]?.services.size, 0)
 })
 
-test('placeholders stand for what they stood for at the start, whatever .env says by now', (t) => {
+test('placeholders stand for what they stood for at the start, whatever .env says by now', async (t) => {
   const { write, cwd, applied, status } = reloader(t, auth, { PLACE: '/from-start' })
   writeFileSync(join(cwd, '.env'), 'PLACE=/from-later\nLATER=/x\n')
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of gateway.yaml look like that
-  write(auth.replace('/a }', '"${PLACE}" }'))
+  await write(auth.replace('/a }', '"${PLACE}" }'))
   t.deepEqual(applied[0]?.services.get('auth')?.path, ['/from-start'])
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders of gateway.yaml look like that
-  write(auth.replace('/a }', '"${LATER}" }'))
+  await write(auth.replace('/a }', '"${LATER}" }'))
   t.regex(status().lastError ?? '', /the environment variable LATER to be set/)
 })
 
-test('<NAME>_SERVICE_URL wins over the changed file as it did over the first one', (t) => {
+test('<NAME>_SERVICE_URL wins over the changed file as it did over the first one', async (t) => {
   const { write, applied } = reloader(t, auth, { AUTH_SERVICE_URL: 'http://env:1' })
-  write(auth.replace('a:1', 'a:2'))
+  await write(auth.replace('a:1', 'a:2'))
   t.deepEqual(applied[0]?.urls.get('auth'), ['http://env:1'])
 })
 
-test('GATEWAY_CONFIG names the file that is followed', (t) => {
+test('GATEWAY_CONFIG names the file that is followed', async (t) => {
   const cwd = configFolder(t)
   const env = { GATEWAY_CONFIG: 'other.yaml', DATABASE_URL: 'none' }
   writeFileSync(join(cwd, 'other.yaml'), auth)
@@ -145,9 +146,48 @@ test('GATEWAY_CONFIG names the file that is followed', (t) => {
   const routing = { ...config, sources: config.discovery.sources }
   const { reload, status } = createReloader({ file, routing, apply: () => t.fail(), log })
   writeFileSync(file.path, 'service: {}')
-  reload()
+  await reload()
   t.regex(status().lastError ?? '', /^other\.yaml:1:1 service: /)
   rmSync(file.path)
-  reload()
+  await reload()
   t.is(status().state, 'rejected')
+})
+
+const many = (count: number) =>
+  `services:\n${Array.from({ length: count }, (_, n) => `  s${n}: { urls: http://a:${n + 1} }\n`).join('')}`
+
+test('a large file is read in steps, between which others have their turn', async (t) => {
+  const { write, applied, cwd } = reloader(t, auth)
+  const { config, file } = openConfig({ env: { DATABASE_URL: 'none' }, cwd, sources: discoverySources })
+  const steps = file.parse(many(500), { ...config, sources: config.discovery.sources })
+  let count = 0
+  while (!steps.next().done) count += 1
+  t.true(count > 1000, `${count} steps: of reading, and for each service`)
+  // Also of a small one it is not known at once: in the same way whatever its size.
+  const reloaded = write(many(2))
+  t.is(applied.length, 0)
+  await reloaded
+  t.is(applied.length, 1)
+})
+
+test('of changes that come while a file is being read the last one holds, and an older one never follows', async (t) => {
+  const { write, applied, status } = reloader(t, auth)
+  const sizes = () => applied.map(({ services }) => services.size)
+  // The second is overtaken before anybody looks at it, and nobody hears of its fault.
+  await Promise.all([write(many(500)), write('services: ['), write(many(3))])
+  t.deepEqual(sizes(), [500, 3])
+  t.like(status(), { state: 'current', version: 3, reloads: { success: 2, failure: 0 } })
+  await write(many(4))
+  t.deepEqual(sizes(), [500, 3, 4])
+})
+
+test('a file that is being read when the gateway stops is not taken over', async (t) => {
+  for (const text of [many(3), 'services: [']) {
+    const { write, stop, applied, log } = reloader(t, auth)
+    const reloaded = write(text)
+    stop()
+    await reloaded
+    t.deepEqual(applied, [])
+    t.deepEqual(log.lines, [])
+  }
 })

@@ -21,13 +21,14 @@ function routing(services: Services, sources?: readonly ConfiguredSource[]): Rou
   }
 }
 
-function open(t: ExecutionContext, start: RoutingConfig) {
+function open(t: ExecutionContext, start: RoutingConfig, now?: () => number) {
   const log = recordedLog()
   const book = createAddressBook({
     discovery: { sources: start.sources, holdMs: 30_000 },
     overrides: start.services,
     reserved: () => false,
     log,
+    ...(now && { now }),
   })
   t.teardown(() => book.stop())
   book.start()
@@ -135,4 +136,24 @@ test('a service of another source goes on when only its static instances are tak
   await until(() => routes()[0]?.[2] === b, 'Consul’s instance')
   t.deepEqual(routes(), [['/api/users', 'optional', b]])
   t.is(consul.watches.length, 1)
+})
+
+test('a reload makes one new table, in which what it does not concern is the very same', (t) => {
+  const urls = { users: { urls: [a] }, carts: { urls: [a] } }
+  const first = routing(urls)
+  let time = 0
+  const { book } = open(t, first, () => (time += 1000))
+  const before = book.current()
+  const next = routing({ ...urls, carts: { urls: [b] } })
+  // The descriptions are the operator's, and the reader of the file hands on those that have not changed.
+  book.reload({ ...next, services: first.services }, first)
+  const after = book.current()
+  t.is(after.version, before.version + 1)
+  const instancesOf = ({ routes }: typeof before, name: string) =>
+    routes.find(({ service }) => service === name)?.instances
+  t.is(instancesOf(after, 'users'), instancesOf(before, 'users'))
+  t.deepEqual(
+    instancesOf(after, 'carts')?.map(({ origin }) => origin),
+    [b],
+  )
 })

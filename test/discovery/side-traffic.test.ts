@@ -75,6 +75,20 @@ test('of two canaries the second gets nothing', (t) => {
   t.deepEqual(problems, ['services next and other are both canaries of users: other gets nothing'])
 })
 
+test('a canary has no canary, and is not its own: that is said before every source has spoken', (t) => {
+  for (const [of, other] of [
+    ['next', {}],
+    ['users', { users: { 'canary-of': 'next', 'canary-percent': 5 } }],
+  ] as const) {
+    const { problems } = build(
+      [users(), next()],
+      { next: { 'canary-of': of, 'canary-percent': 5 }, ...other },
+      false,
+    )
+    t.true(problems.includes(`service next is a canary of ${of}, which is a canary itself: it gets nothing`))
+  }
+})
+
 test('a canary that nothing leads to is a problem', (t) => {
   t.regex(
     build([users(), next()], { next: { 'canary-of': 'users' } }).problems[0]!,

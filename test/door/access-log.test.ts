@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { createLog } from '../../src/observability/log.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'
@@ -197,5 +198,23 @@ test('the bytes of a reply without a body are none', async (t) => {
   t.deepEqual(
     access.map((entry) => entry.bytesSent),
     [0, 0, '{"status":"ok"}'.length],
+  )
+})
+
+test('a request that fails once its connection has been ended says why, not 404', async (t) => {
+  const house = await httpUpstream(t, (incoming) => incoming.resume())
+  const { port, access } = await startGatewayFor(t, house.origin)
+  const arrived = once(house.server, 'request')
+  const client = await rawClient(t, port, { allowHalfOpen: true })
+  client.send('PUT /api/house HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
+  await arrived
+  // No chunk: the gateway says 400 and ends the connection, which the client leaves as it is.
+  client.send('zz\r\n')
+  await client.receive('bad_request')
+  await house.close()
+  await until(() => access.some(({ method }) => method === 'PUT'), 'the line')
+  t.like(
+    access.find(({ method }) => method === 'PUT'),
+    { status: 502, errorCode: 'upstream_reset' },
   )
 })

@@ -4,6 +4,7 @@ import { rotateUnderLoad } from '../support/key-rotations.ts'
 import { clockSkew, type Replica, startReadyReplica } from '../support/replica.ts'
 import { createExpiring, revokeEverywhere } from '../support/skewed-clocks.ts'
 import { tokenNeighbourhood } from '../support/token-neighbourhood.ts'
+import { until } from '../support/until.ts'
 import { row, scaled } from './row.ts'
 
 const freshDatabase = sharedPostgres()
@@ -22,7 +23,7 @@ row(
       lags.push(...(await revokeEverywhere(t, [ahead55, behind55])))
     }
     const largest = Math.max(...lags)
-    t.true(largest <= 1000, `revoked by all after ${largest} ms`)
+    t.true(largest <= scaled(10_000, 1000), `revoked by all after ${largest} ms`)
     see(
       `55 s ahead and 55 s behind: each accepts the other's tokens, revoked at both within ${largest.toFixed(0)} ms`,
     )
@@ -31,7 +32,8 @@ row(
     t.is((await ahead65.ask('/api/house', access_token)).status, 200)
     t.is((await behind65.ask('/api/house', access_token)).status, 401, 'of 130 s in the future')
     t.is((await behind65.post('/tokens/revoke', { token: access_token })).status, 200)
-    t.is((await ahead65.ask('/api/house', access_token)).status, 401, 'revoked all the same')
+    const isRefused = async () => (await ahead65.ask('/api/house', access_token)).status === 401
+    await until(isRefused, 'revoked all the same')
     see(
       "65 s ahead and 65 s behind: the one's tokens are refused by the other, and can still be revoked there",
     )

@@ -239,3 +239,28 @@ test('what several processes have to tell is added up, where it is not the same 
     t.true(lines.includes(line))
   t.regex(text, /^process_start_time_seconds \d+$/m)
 })
+
+test('others get a turn between two metrics, of which each may have thousands of values', async (t) => {
+  let turns = 0
+  const breathe = async () => {
+    turns += 1
+  }
+  const turnsAtRead: number[] = []
+  const read = () => {
+    turnsAtRead.push(turns)
+    return [[1]] as const
+  }
+  const metrics = createMetrics(
+    [
+      (registry) => {
+        for (const name of ['a', 'b', 'c']) gauge(registry, { name, help: 'x', read })
+      },
+    ],
+    () => breathe,
+  )
+  const snapshot = await metrics.snapshot()
+  t.deepEqual(turnsAtRead, [0, 1, 2])
+  turns = 0
+  await addUpMetrics([snapshot, snapshot], breathe)
+  t.is(turns, snapshot.length)
+})

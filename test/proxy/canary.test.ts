@@ -172,6 +172,18 @@ test('where a canary refuses, the stable service answers, whatever the method', 
   t.like(access[0], { service: 'users', attempts: 2, status: 200 })
 })
 
+test('where the canary refuses and the stable service has nobody, that is said once', async (t) => {
+  const dead = await deadOrigin()
+  const { url, access } = await startWithCanary(
+    t,
+    { canary: { 'canary-percent': 100 } },
+    { canary: dead, stable: `${dead}; weight=0` },
+  )
+  t.is(codeOf(await request(`${url}/api/users`)), 'no_instance')
+  t.is(codeOf(await request(`${url}/api/users`, { method: 'POST', body: 'x' })), 'no_instance')
+  t.like(access[0], { service: 'users', attempts: 1, status: 503 })
+})
+
 test('a canary that has taken a POST and breaks is the end of it: 502, and nobody else is asked', async (t) => {
   const canary = await scriptedUpstream(t, (socket) => void socket.resetAndDestroy())
   const stable = await scriptedUpstream(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')

@@ -1,6 +1,7 @@
 import type http from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
+import { handSource, service } from '../support/hand-source.ts'
 import { publishedServices } from '../support/published-services.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { codeOf, keepAliveAgent, request } from '../support/request.ts'
@@ -239,6 +240,54 @@ test('instances that appear take those who wait; when all are gone they are told
 function limitOf({ concurrency }: typeof one) {
   return { concurrency, 'queue-timeout': 20_000, timeout: 30_000 }
 }
+
+test('an instance whose ejection ends takes those who wait', async (t) => {
+  const busy = await patientHouse(t)
+  const broken = await scriptedUpstream(t, (socket, _head, count) => {
+    if (count === 1) socket.resetAndDestroy()
+    else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nback')
+  })
+  const ejection = { 'eject-after': 1, 'eject-time': '500ms', balance: 'round-robin' }
+  const { url } = await startGatewayFor(t, [busy.origin, broken.origin], { ...one, ...ejection })
+  const replies = [request(`${url}/api/house`)]
+  await until(() => busy.held.length === 1, 'one is busy')
+  // Whichever of the two has met the broken one, the other instance is all that is left for this.
+  replies.push(request(`${url}/api/house`))
+  const served = await Promise.race([
+    ...replies,
+    new Promise<undefined>((resolve) => setTimeout(resolve, 10_000)),
+  ])
+  t.is(served?.body, 'back')
+  busy.held[0]!.answer()
+  t.deepEqual(
+    (await Promise.all(replies)).map(({ status }) => status),
+    [200, 200],
+  )
+})
+
+test('a `queue-timeout` that is made shorter is so for those who wait already', async (t) => {
+  const house = await patientHouse(t)
+  const source = handSource()
+  const begun = source.started()
+  const starting = startGateway(t, { services: source })
+  const publish = (queueTimeoutMs: number) =>
+    source.publish([
+      service('house', [house.origin], { openapi: false, ...limitOf(one), 'queue-timeout': queueTimeoutMs }),
+    ])
+  await begun
+  publish(20_000)
+  const { url } = await starting
+  const first = request(`${url}/api/house`)
+  await until(() => house.held.length === 1, 'the first is at the house')
+  const startedAt = performance.now()
+  const second = request(`${url}/api/house`)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  publish(100)
+  t.is(codeOf(await second), 'overloaded')
+  t.true(performance.now() - startedAt < 10_000)
+  house.held[0]!.answer()
+  t.is((await first).status, 200)
+})
 
 test('while the gateway drains, who waits is still served', async (t) => {
   const house = await patientHouse(t)

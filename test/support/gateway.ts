@@ -8,6 +8,7 @@ import { createGateway, type Gateway } from '../../src/gateway.ts'
 import type { AccessEntry, GatewayLog, LogFields } from '../../src/observability/log.ts'
 import type { Embedded } from '../../src/persistence/embedded.ts'
 import { readEncryptionKeys } from '../../src/persistence/encryption-keys.ts'
+import type { JoinPeers } from '../../src/workers/peers.ts'
 import type { PublishedServices } from './published-services.ts'
 import { until } from './until.ts'
 
@@ -34,6 +35,8 @@ export interface TestGatewayOptions {
   readonly embedded?: Embedded
   /** Stands in for the recording one, of which `access` and `lines` then show nothing. */
   readonly log?: GatewayLog
+  /** Stand in for the other processes of the gateway. */
+  readonly peers?: JoinPeers
 }
 
 /** The real gateway on a free port, configured as a user would, stopped when the test ends. */
@@ -71,6 +74,7 @@ export async function startGateway(
     log: options.log ?? log,
     encryptionKeys,
     embedded: options.embedded,
+    ...(options.peers && { peers: options.peers }),
   })
   const { port, adminUrl } = await gateway.start()
   t.teardown(() => gateway.stop())

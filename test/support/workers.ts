@@ -13,8 +13,9 @@ export async function startWorkers(
   t: ExecutionContext,
   origin: string,
   env: Readonly<Record<string, string>> = {},
+  nodeOptions: readonly string[] = [],
 ): Promise<WorkersProcess> {
-  const gateway = await startGatewayProcess(t, origin, { WORKERS: '2', ...env })
+  const gateway = await startGatewayProcess(t, origin, { WORKERS: '2', ...env }, nodeOptions)
   const [, pids = ''] = await gateway.process.printed(/workers +\d+ \(pid ([\d, ]+)\)/)
   return {
     ...gateway,

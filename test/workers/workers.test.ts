@@ -132,6 +132,25 @@ test.serial('workers that crash are replaced, later and later, and the other goe
   }, 'the new one serves')
 })
 
+test.serial('a worker that cannot be started is tried again, and the other goes on', async (t) => {
+  const { origin } = await httpUpstream(t, (_request, reply) => void reply.end('ok'))
+  // No process can be had, as where the system has no more of them; it comes as an error, without an exit.
+  const toggle = `const { execPath } = process
+    process.on('SIGUSR2', () => { process.execPath = process.execPath === execPath ? '/nowhere' : execPath })`
+  const preload = `data:text/javascript,${encodeURIComponent(toggle)}`
+  const own = await startWorkers(t, origin, {}, ['--import', preload])
+  own.process.kill('SIGUSR2')
+  process.kill(own.pids[1]!, 'SIGKILL')
+  await own.process.printed(
+    /(?:worker 2 ended \(it could not be started: ENOENT\); another takes its place in \d+ ms.*){2}/s,
+  )
+  t.is((await request(`${own.url}/api/house`)).status, 200)
+  own.process.kill('SIGUSR2')
+  await own.process.printed(/worker 2 \(pid \d+\) listens/)
+  own.process.kill('SIGTERM')
+  t.deepEqual(await own.process.exited, { code: 0, signal: null })
+})
+
 test.serial('where the primary is killed its workers end what they are at, and themselves', async (t) => {
   const held = Promise.withResolvers<http.ServerResponse>()
   const { origin } = await httpUpstream(t, (_request, reply) => held.resolve(reply))

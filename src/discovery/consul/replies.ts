@@ -39,9 +39,25 @@ export interface ConsulInstance {
   readonly weight: number
 }
 
-/** @throws ConsulError where the body is no catalog. */
+/** Consul names a service and gives none of its instances: it has just left, or the token may not see its nodes. */
+export class NoInstanceVisible extends ConsulError {
+  override name = 'NoInstanceVisible'
+}
+
+/**
+ * A catalog without even Consul's own service is none: Consul refuses a token without `service:read` by leaving
+ * everything out, with 200.
+ *
+ * @throws ConsulError where the body is no catalog, or an empty one.
+ */
 export function parseCatalog(body: unknown): ReadonlyMap<string, readonly string[]> {
-  const catalog = parse('GET /v1/catalog/services', catalogSchema, body)
+  const what = 'GET /v1/catalog/services'
+  const catalog = parse(what, catalogSchema, body)
+  if (Object.keys(catalog).length === 0) {
+    throw new ConsulError(
+      `Consul: ${what}: an empty catalog: expected a token with service:read and node:read, of the service consul too`,
+    )
+  }
   return new Map(Object.entries(catalog).map(([name, tags]) => [name, tags ?? []]))
 }
 
@@ -49,10 +65,16 @@ export function parseCatalog(body: unknown): ReadonlyMap<string, readonly string
  * Leaves out the instances with a critical check. One with a warning stays, as it does in Consul's own DNS and mesh:
  * what it takes then is for its `Weights.Warning` to say.
  *
- * @throws ConsulError where the body is no list of instances.
+ * @throws ConsulError where the body is no list of instances; NoInstanceVisible where it is an empty one.
  */
 export function parseInstances(service: string, body: unknown): readonly ConsulInstance[] {
-  const entries = parse(`GET /v1/health/service/${service}`, instancesSchema, body)
+  const what = `GET /v1/health/service/${service}`
+  const entries = parse(what, instancesSchema, body)
+  if (entries.length === 0) {
+    throw new NoInstanceVisible(
+      `Consul: ${what}: no instance, though the catalog names the service: expected a token with node:read`,
+    )
+  }
   return entries.filter(isUsable).map(({ Node, Service, Checks }) => ({
     id: Service.ID,
     node: Node.Node,

@@ -53,9 +53,8 @@ export function readTags(
  */
 export function mayOptIn(tags: readonly string[]): boolean {
   return tags
-    .filter(isOurs)
+    .filter((tag) => /^gateway\.enable(?:=|$)/i.test(tag))
     .map(readTag)
-    .filter(({ key }) => key === 'enable')
     .some(({ value }) => descriptionSchema.safeParse({ enable: value }).data?.enable !== false)
 }
 

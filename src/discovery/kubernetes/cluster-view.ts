@@ -128,16 +128,14 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
       const published = [...entries.values()].filter(
         ({ routed, namespace }) => routed !== undefined && !blind.includes(namespace),
       )
-      const names = publishedNames(published, namespaces, home)
+      const unseen = before.filter((service) => blind.some((namespace) => isIn(service, namespace)))
+      const taken = new Set(unseen.map(({ name }) => name))
+      const names = publishedNames(published, namespaces, home, taken)
       reportNames(names)
       const services = [...names].map(([entry, name]): Service => {
         if (entry.published?.name !== name) entry.published = { name, ...entry.routed! }
         return entry.published
       })
-      const taken = new Set(names.values())
-      const unseen = before.filter(
-        (service) => !taken.has(service.name) && blind.some((namespace) => isIn(service, namespace)),
-      )
       return [...services, ...unseen]
     },
   }

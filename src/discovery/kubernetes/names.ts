@@ -11,11 +11,13 @@ export interface Named {
  * newcomer in some namespace never takes another's place.
  *
  * @param listed the namespaces in the order they were asked for; undefined for all of them.
+ * @param taken names that belong to Services of namespaces that cannot be seen now
  */
 export function publishedNames<T extends Named>(
   services: Iterable<T>,
   listed: readonly string[] | undefined,
   home: string,
+  taken: ReadonlySet<string> = new Set(),
 ): Map<T, string> {
   const order = listed ?? [home]
   const rank = ({ namespace }: T) => {
@@ -31,7 +33,7 @@ export function publishedNames<T extends Named>(
   return new Map(
     all.map((service) => {
       const { name, namespace } = service
-      return [service, holders.get(name) === service ? name : `${name}.${namespace}`]
+      return [service, holders.get(name) === service && !taken.has(name) ? name : `${name}.${namespace}`]
     }),
   )
 }

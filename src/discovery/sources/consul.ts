@@ -3,7 +3,7 @@ import { backoffMs } from '../backoff.ts'
 import { followBlockingQuery } from '../consul/blocking-query.ts'
 import { type ConsulClient, createConsulClient } from '../consul/client.ts'
 import { createRateLimit, type RateLimit } from '../consul/rate-limit.ts'
-import { parseCatalog, parseInstances } from '../consul/replies.ts'
+import { NoInstanceVisible, parseCatalog, parseInstances } from '../consul/replies.ts'
 import { createServiceView, type ServiceView } from '../consul/service-view.ts'
 import { type ConsulOptions, consulSettings, consulVariables } from '../consul/settings.ts'
 import { mayOptIn } from '../consul/tags.ts'
@@ -76,6 +76,8 @@ interface Followed {
   state: 'answers' | 'fails' | undefined
   service: Service | undefined
   lastError: Error | undefined
+  /** Whether the log has the last error. */
+  told: boolean
 }
 
 function createCatalog(client: ConsulClient, publish: Publish, { log, signal, lastKnown }: SourceContext) {
@@ -121,6 +123,7 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       state: undefined,
       service: before,
       lastError: undefined,
+      told: false,
     }
     services.set(name, followed)
     const loop = follow(followed, AbortSignal.any([signal, followed.stop.signal]))
@@ -163,7 +166,11 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
   }
 
   function fail(followed: Followed, error: Error): void {
-    if (followed.lastError?.message !== error.message) {
+    const isNews = followed.lastError?.message !== error.message
+    // A service that has just left is out of the catalog in a moment: only if it is not, that is worth a word.
+    const isTold = error instanceof NoInstanceVisible ? !isNews && !followed.told : isNews
+    followed.told = isTold || (followed.told && !isNews)
+    if (isTold) {
       const kept =
         followed.service === undefined ? 'nothing is known of it yet' : 'its last known instances stay'
       log.warn(

@@ -292,6 +292,31 @@ test('one namespace that is refused is told, keeps what was known, and holds no 
   t.is(watcher.status().state, 'live')
 })
 
+test('a namespace that cannot be seen loses its services’ names to no other, also through a new watch', async (t) => {
+  const { api, watcher } = await arrange(t, { environment: { KUBERNETES_NAMESPACE: 'default,shop' } })
+  const inShop = (...list: readonly string[]) => {
+    const slice = addresses('auth', ...list)
+    return { ...slice, metadata: { ...slice.metadata, namespace: 'shop' } }
+  }
+  api.put('services', service('auth', { namespace: 'shop' }))
+  api.put('endpointslices', inShop('10.0.1.1'))
+  const places = () =>
+    watcher
+      .snapshot()
+      ?.map(({ name, instances }) => `${name} ${instances.map(({ origin }) => origin).join()}`)
+      .join(', ')
+  const both = 'auth http://10.0.0.1:8080, auth.shop http://10.0.1.1:8080'
+  await until(() => places() === both, `both are known, not ${places()}`)
+  api.answer(403)
+  api.compact()
+  api.streams.error(410)
+  await until(() => watcher.status().state === 'failing', 'no namespace can be followed')
+  api.answer(403, ({ namespace }) => namespace === 'default')
+  api.put('endpointslices', inShop('10.0.1.2'))
+  await until(() => places()?.includes('10.0.1.2') === true, 'the other is followed again', 15_000)
+  t.is(places(), 'auth http://10.0.0.1:8080, auth.shop http://10.0.1.2:8080')
+})
+
 test('lists are read page by page, and anew in one piece where the pages expire', async (t) => {
   const api = await startKubernetesApi(t)
   const count = 1201
