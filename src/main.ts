@@ -1,7 +1,9 @@
 import cluster from 'node:cluster'
 import { run } from './lifecycle.ts'
+import { workerArgument } from './workers/messages.ts'
 
-if (cluster.isWorker) {
+// Somebody else's cluster (pm2 has one) runs us as a worker of its own: that is a gateway like any other.
+if (cluster.isWorker && process.argv[2] === workerArgument) {
   // A terminal sends them to everybody, and so does systemd; it is for the primary to say what becomes of them. At once:
   // what serves takes a second to load. It is loaded where something serves, which a primary does not.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})

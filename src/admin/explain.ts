@@ -5,6 +5,7 @@ import type { OwnPaths } from '../door/own-paths.ts'
 import { checkTarget } from '../door/path.ts'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
+import { chooseRoute } from '../proxy/canary.ts'
 import { checkMethod } from '../proxy/proxy.ts'
 import { noInstance } from '../proxy/retry.ts'
 import { forwardedTarget, type ProxyRoute } from '../proxy/routes.ts'
@@ -33,6 +34,11 @@ export interface Explanation {
   /** Where no route leads on: prefixes that may have been meant. */
   readonly nearMisses?: readonly { readonly prefix: string; readonly service: string }[]
   readonly route?: RouteView
+  /**
+   * Where the service is not asked, or has no instance, and its canary (in `route`) answers: every request, or those
+   * that are the canary's while the others are refused as it says.
+   */
+  readonly byCanary?: 'all' | 'some'
   /** How the route's source is doing. */
   readonly source?: SourceView | undefined
   readonly match?: Match
@@ -67,12 +73,14 @@ export function createExplain(options: ExplainOptions): Explain {
     if (!METHODS.includes(method)) {
       return refusedBy(new GatewayError('bad_request', { detail: `${method} is no method of HTTP.` }))
     }
+    // It never comes to where a path is looked at.
+    if (method === 'CONNECT') {
+      return refusedBy(new GatewayError('method_not_allowed', { detail: 'CONNECT is not served.' }))
+    }
     const { target, path } = checkTarget(url)
     const read = { path, normalized: target !== url }
     if (ownPaths.includes(path)) return { ...read, outcome: 'own' }
     try {
-      if (method === 'CONNECT')
-        throw new GatewayError('method_not_allowed', { detail: 'CONNECT is not served.' })
       checkMethod(method)
     } catch (error) {
       return { ...read, ...refusedBy(error) }
@@ -95,29 +103,32 @@ export function createExplain(options: ExplainOptions): Explain {
     const view = createRouteViews(options)(route)
     const match = explainMatch(request.path, addressBook.current().routes, route)
     const { timeouts, oauth } = options.settings
+    const byCanary = whatCanaryAnswers(found)
+    const taken = byCanary === 'all' ? found.canary!.route : found
     return {
-      ...(found.group.all.length === 0 ? refusedBy(noInstance(found)) : { outcome: 'forwarded' }),
+      ...(taken.group.all.length === 0 ? refusedBy(noInstance(taken)) : { outcome: 'forwarded' }),
       route: view,
+      ...(byCanary !== undefined && { byCanary }),
       source: viewSources(addressBook).find(({ source }) => source === view.source),
       match,
-      forwardedAs: `${request.method} ${forwardedTarget(request.target, found.cut)}`,
+      forwardedAs: `${request.method} ${forwardedTarget(request.target, taken.cut)}`,
       auth: {
-        mode: found.auth,
-        scopes: found.scopes,
+        mode: taken.auth,
+        scopes: taken.scopes,
         stricter: match.resembles.length > 0,
       },
-      ...(found.inject !== undefined && {
+      ...(taken.inject !== undefined && {
         inject: {
-          provider: found.inject,
+          provider: taken.inject,
           header: oauth.tokenHeader,
-          configured: oauth.providers.some(({ name }) => name === found.inject),
+          configured: oauth.providers.some(({ name }) => name === taken.inject),
         },
       }),
-      timeouts: { ...timeouts, requestMs: found.timeoutMs },
-      retries: explainRetries(request.method, found),
+      timeouts: { ...timeouts, requestMs: taken.timeoutMs },
+      retries: explainRetries(request.method, taken),
       headers: explainHeaders({
-        ...{ reservedHeaders: options.reservedHeaders, user: userHeaders(found) },
-        ...{ timeoutText: found.timeoutText, caller: request.caller },
+        ...{ reservedHeaders: options.reservedHeaders, user: userHeaders(taken) },
+        ...{ timeoutText: taken.timeoutText, caller: request.caller },
       }),
     }
   }
@@ -137,6 +148,16 @@ export function createExplain(options: ExplainOptions): Explain {
     const explained = attempt(() => explainTarget(method, url, caller))
     return { method, url, outcome: 'refused', ...explained }
   }
+}
+
+/** Asks the proxy's own rule, with the luckiest draw and with the least lucky one. */
+function whatCanaryAnswers(found: ProxyRoute): Explanation['byCanary'] {
+  const { header } = found.canary ?? {}
+  const isFor = (rawHeaders: readonly string[], drawn: number) =>
+    chooseRoute(found, rawHeaders, () => drawn) !== found
+  if (isFor([], 1 - Number.EPSILON)) return 'all'
+  if (found.group.all.length > 0) return undefined
+  return isFor(header === undefined ? [] : [header.name, header.value], 0) ? 'some' : undefined
 }
 
 function attempt(explain: () => Partial<Explanation>): Partial<Explanation> {

@@ -31,10 +31,16 @@ export function explanationText(explanation: Explanation): string[] {
   )
 }
 
-function answer({ outcome, refusal, route }: Explanation): string {
+function answer({ outcome, refusal, route, byCanary }: Explanation): string {
   if (outcome === 'own') return "the gateway's own: no house hears of it"
-  if (refusal !== undefined) return `${refusal.status} ${refusal.code}: ${refusal.detail}`
-  return `forwarded to ${route?.service}`
+  const canary = route?.canary?.service
+  if (refusal !== undefined) {
+    const refused = `${refusal.status} ${refusal.code}: ${refusal.detail}`
+    return byCanary === undefined
+      ? refused
+      : `${refused} But some requests are forwarded to its canary, ${canary}`
+  }
+  return byCanary === undefined ? `forwarded to ${route?.service}` : `forwarded to ${canary}, its canary`
 }
 
 const path = ({ path, normalized }: Explanation) =>

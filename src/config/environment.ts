@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import type { Environment } from '../discovery/source.ts'
@@ -55,6 +55,32 @@ export function readOptional(path: string): string | undefined | Error {
     if (errorCode(error) === 'ENOENT') return undefined
     return error as Error
   }
+}
+
+/**
+ * The same of what may have become anything while the gateway runs: a pipe would hold everything up until somebody
+ * writes to it, a device for ever.
+ */
+export function readRegular(path: string): string | undefined | Error {
+  try {
+    return isOdd(path) ? Object.assign(new Error(), { code: 'no regular file' }) : readOptional(path)
+  } catch (error) {
+    return error as Error
+  }
+}
+
+/** Whether there is something that gives its text once: a pipe, or a descriptor, which no other process has. */
+export function isReadOnce(path: string): boolean {
+  try {
+    return /^\/(?:dev\/(?:fd\/|stdin$)|proc\/)/.test(path) || isOdd(path)
+  } catch {
+    return false
+  }
+}
+
+function isOdd(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats !== undefined && !stats.isFile() && !stats.isDirectory()
 }
 
 /** `EACCES`, `EISDIR`, …; "not UTF-8" where the bytes are not text. */

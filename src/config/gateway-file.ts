@@ -10,6 +10,8 @@ import { nodeAt, parseYamlTree, type YamlNode } from './yaml-tree.ts'
 
 /** What gateway.yaml says. */
 export interface GatewayFile {
+  /** Whether it has services, be it `{}`: what is empty, or a comment, says nothing of them. */
+  readonly saysServices: boolean
   /** Services by name: what the operator says of their routes. */
   readonly services: ReadonlyMap<string, Description>
   /** Static instances, of the services that have any. */
@@ -48,7 +50,8 @@ export function* parseGatewayFile(file: string, text: string, environment: Envir
     yield
   }
   faults.push(...pathsClaimedTwice(tree.root, services))
-  return { services, urls, urlNodes, faults: faults.sort(byPosition) }
+  const saysServices = (tree.root?.entries?.get('services')?.node.value ?? null) !== null
+  return { saysServices, services, urls, urlNodes, faults: faults.sort(byPosition) }
 }
 
 type Entries = Iterable<readonly [string, { readonly key: FilePlace; readonly node: YamlNode }]>

@@ -2,7 +2,7 @@ import type { Log } from '../observability/log.ts'
 import { stackOf } from '../observability/stack.ts'
 import { inSlices } from '../slices.ts'
 import type { RoutingConfig } from './config.ts'
-import { readOptional } from './environment.ts'
+import { isReadOnce, readRegular } from './environment.ts'
 import { ConfigError, type Fault, formatFault } from './fault.ts'
 import type { FileText, RoutingFile } from './routing.ts'
 import { type FileWatch, watchFile } from './watch-file.ts'
@@ -25,7 +25,7 @@ export interface ReloadStatus {
 }
 
 export interface Reloader {
-  /** Watches the file from now on. */
+  /** Watches the file from now on, unless it was read from a pipe. */
   start(): void
   /** What is being looked at is not taken over any more. */
   stop(): void
@@ -102,10 +102,6 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
     // A large file takes a while, in which requests go on.
     const read = await inSlices(file.parse(text, current))
     if (stopped) return
-    // A file that is about to be written is empty for a moment, which would take every route away.
-    if (text instanceof Error || (text.trim() === '' && current.services.size > 0)) {
-      throw new ConfigError([{ place: { file: name, line: 1, column: 1, key: '' }, ...empty }])
-    }
     apply(read, current)
     current = read
     accepted = text
@@ -130,6 +126,10 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
 
   return {
     start() {
+      if (typeof file.text === 'string' && isReadOnce(file.path)) {
+        log.info({}, `config: ${name} is no regular file: it was read once, and is not followed`)
+        return
+      }
       watch ??= watchFile({
         path: file.path,
         known: file.text,
@@ -141,7 +141,7 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
       stopped = true
       watch?.stop()
     },
-    reload: () => take(readOptional(file.path)),
+    reload: () => take(readRegular(file.path)),
     status: () => ({
       state: lastError === undefined ? 'current' : 'rejected',
       version,
@@ -153,7 +153,3 @@ export function createReloader({ file, routing, apply, log, pollMs }: ReloaderOp
 }
 
 const gone = { found: 'no such file any more', expected: 'a YAML file' }
-const empty = {
-  found: 'an empty file',
-  expected: 'services; `services: {}` where there are none any more',
-}

@@ -24,7 +24,8 @@ export interface RoutingFile {
   readonly text: FileText
   /**
    * Checks another text as a start would, with the environment of the start. A source that it changes nothing for
-   * is the very same one as in `previous`, and so is what it says of a service.
+   * is the very same one as in `previous`, and so is what it says of a service. Unlike at a start it must say so where
+   * there are no services any more.
    * @throws {ConfigError} with every fault there is
    */
   parse(text: FileText, previous: RoutingConfig): Steps<RoutingConfig>
@@ -48,7 +49,7 @@ export function readRouting(
   fileFaults: Fault[],
 ): { routing: RoutingConfig; file: RoutingFile } {
   const { environment, cwd } = input
-  const name = environment.GATEWAY_CONFIG ?? 'gateway.yaml'
+  const name = nameOf(environment)
   const path = resolve(cwd, name)
   const text = input.asRead === undefined ? readOptional(path) : input.asRead.routingText
   const { file, urls, urlOrigin } = atOnce(readText(input, text, faults))
@@ -65,6 +66,10 @@ function* reread(input: RoutingInput, text: FileText, previous: RoutingConfig): 
   const faults: Fault[] = []
   const { file, urls, urlOrigin } = yield* readText(input, text, faults)
   faults.push(...file.faults)
+  // A file that is about to be written is empty for a moment, which would take every route away.
+  if (faults.length === 0 && !file.saysServices && previous.services.size > 0) {
+    faults.push({ place: { file: nameOf(input.environment), line: 1, column: 1, key: '' }, ...nothingSaid })
+  }
   let { sources } = previous
   if (!isDeepStrictEqual(new Map(urls), new Map(previous.urls))) {
     // The others' settings are not of the file, and what they read besides (a token file) is theirs to reread.
@@ -104,7 +109,7 @@ function* readText(input: RoutingInput, text: FileText, faults: Fault[]) {
 /** gateway.yaml, or what GATEWAY_CONFIG names. Only the former may be missing. */
 function* readGatewayFile(environment: Environment, text: FileText, faults: Fault[]): Steps<GatewayFile> {
   const named = environment.GATEWAY_CONFIG
-  const name = named ?? 'gateway.yaml'
+  const name = nameOf(environment)
   if (typeof text === 'string') return yield* parseGatewayFile(name, text, environment)
   if (named !== undefined) {
     const found = `${shown(named)} (${text === undefined ? 'no such file' : errorCode(text)})`
@@ -114,5 +119,12 @@ function* readGatewayFile(environment: Environment, text: FileText, faults: Faul
     const found = `a file that cannot be read (${errorCode(text)})`
     faults.push({ place, found, expected: 'a YAML file' })
   }
-  return { services: new Map(), urls: new Map(), urlNodes: new Map(), faults: [] }
+  return { saysServices: false, services: new Map(), urls: new Map(), urlNodes: new Map(), faults: [] }
+}
+
+const nameOf = (environment: Environment) => environment.GATEWAY_CONFIG ?? 'gateway.yaml'
+
+const nothingSaid = {
+  found: 'an empty file, or one that says nothing of services',
+  expected: 'services; `services: {}` where there are none any more',
 }

@@ -1,6 +1,6 @@
 import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { errorCode, readOptional } from './environment.ts'
+import { errorCode, readRegular } from './environment.ts'
 import type { FileText } from './routing.ts'
 
 export interface WatchFileOptions {
@@ -39,7 +39,7 @@ export function watchFile(options: WatchFileOptions): FileWatch {
     clearTimeout(settling)
     settling = undefined
     follow()
-    const text = readOptional(path)
+    const text = readRegular(path)
     if (isSame(text, known)) return
     known = text
     onChange(text)

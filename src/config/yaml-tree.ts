@@ -1,4 +1,5 @@
 import {
+  type Alias,
   type Document,
   isAlias,
   isCollection,
@@ -8,6 +9,7 @@ import {
   LineCounter,
   type Node,
   type Pair,
+  visit,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
@@ -41,8 +43,9 @@ export interface YamlTree {
   readonly faults: readonly Fault[]
 }
 
-// Anchors may make a small file expand without end: far more than any honest file has.
-const mostNodes = 20_000
+// Aliases may make a small file expand without end. What is written out is bounded by the file itself: only what
+// stands beneath an alias is counted, and may be far more than any honest file has, for its size.
+const leastCopies = 100_000
 const deepest = 40
 
 /** Reads YAML text; `file` is its name in faults, `environment` what `${NAME}` stands for. Never throws. */
@@ -74,23 +77,42 @@ interface Build {
 
 function buildTree({ document, contents, text, environment, placeAt }: Build): YamlTree {
   const faults: Fault[] = []
-  let nodes = 0
+  const mostCopies = Math.max(leastCopies, text.length)
+  const targetOf = createAliasLookup(document)
+  /** How many aliases lead to what is being looked at. */
+  let within = 0
+  let copies = 0
   let exhausted = false
 
   const build = (given: unknown, key: string, depth: number, fallback: number): YamlNode => {
     const place = placeAt((given as Node | null)?.range?.[0] ?? fallback, key)
     const nothing: YamlNode = { value: undefined, place, found: 'nothing' }
     if (exhausted) return nothing
-    if (++nodes > mostNodes || depth > deepest) {
+    if (copies > mostCopies || depth > deepest) {
       exhausted = true
       faults.push({ place, found: 'more levels or aliases than make sense', expected: 'a smaller file' })
       return nothing
     }
-    const node = isAlias(given) ? given.resolve(document) : given
-    if (isAlias(given) && node === undefined) {
+    if (!isAlias(given)) return buildNode(given, key, depth, fallback, nothing)
+    const target = targetOf(given)
+    if (target === undefined) {
       faults.push({ place, found: `an alias of no anchor, *${given.source}`, expected: 'a value' })
       return nothing
     }
+    within += 1
+    const built = buildNode(target, key, depth, fallback, nothing)
+    within -= 1
+    return built
+  }
+
+  const buildNode = (
+    node: unknown,
+    key: string,
+    depth: number,
+    fallback: number,
+    nothing: YamlNode,
+  ): YamlNode => {
+    const { place } = nothing
     if (isMap(node)) return buildMap(node, key, depth, place)
     if (isSeq(node)) return buildList(node, key, depth, place)
     if (!isScalar(node) || node.value === null) return { ...nothing, value: null }
@@ -112,13 +134,19 @@ function buildTree({ document, contents, text, environment, placeAt }: Build): Y
     // Without a prototype, so that a key such as __proto__ is a key like any other.
     const value: Record<string, unknown> = Object.create(null)
     for (const pair of map.items as Pair<unknown, unknown>[]) {
-      const keyNode = isAlias(pair.key) ? pair.key.resolve(document) : pair.key
+      if (exhausted) break
+      if (within > 0) copies += 1
+      const keyNode = isAlias(pair.key) ? targetOf(pair.key) : pair.key
       const offset = (pair.key as Node | null)?.range?.[0] ?? map.range?.[0] ?? 0
       if (isCollection(keyNode) || !isScalar(keyNode) || keyNode.value === null) {
         faults.push({ place: placeAt(offset, key), found: 'a key that is not text', expected: 'a plain key' })
         continue
       }
-      const name = showPlaceholders(String(keyNode.value))
+      // In YAML 1.1 the key of a merge is a symbol.
+      const { value: written } = keyNode
+      const name = showPlaceholders(
+        typeof written === 'symbol' ? (written.description ?? '') : String(written),
+      )
       const path = key === '' ? name : `${key}.${name}`
       const first = entries.get(name)
       if (first !== undefined) {
@@ -135,12 +163,34 @@ function buildTree({ document, contents, text, environment, placeAt }: Build): Y
 
   const buildList = (list: YAMLSeq, key: string, depth: number, place: FilePlace): YamlNode => {
     const start = list.range?.[0] ?? 0
+    if (within > 0) copies += list.items.length
     const items = list.items.map((item, index) => build(item, `${key}[${index}]`, depth + 1, start))
     const found = items.length === 0 ? 'an empty list' : 'a list'
     return { value: items.map((item) => item.value), place, found, items }
   }
 
   return { root: build(contents, '', 0, 0), faults }
+}
+
+/** What aliases stand for: of the anchors of that name the last one before. Yaml's own `resolve` walks all of the document for each. */
+function createAliasLookup(document: Document): (alias: Alias) => Node | undefined {
+  let targets: Map<Alias, Node | undefined> | undefined
+  return (alias) => {
+    targets ??= resolveAliases(document)
+    return targets.get(alias)
+  }
+}
+
+function resolveAliases(document: Document): Map<Alias, Node | undefined> {
+  const targets = new Map<Alias, Node | undefined>()
+  const anchors = new Map<string, Node>()
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node)) targets.set(node, anchors.get(node.source))
+      else if (node.anchor !== undefined) anchors.set(node.anchor, node)
+    },
+  })
+  return targets
 }
 
 /** The node that a path of keys and indexes leads to, or the last one on the way that exists. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Description, GuardedPath } from './description.ts'
+import { shown } from '../config/fault.ts'
+import { type Description, type GuardedPath, pathPrefix } from './description.ts'
 import { healthSettings } from './health-settings.ts'
 import { loadSettings } from './load-settings.ts'
 import { type Member, operatorsWords } from './side-traffic.ts'
@@ -96,6 +97,11 @@ function routesOf(
   problems: string[],
 ): Route[] {
   const defaultPath = `/api/${service.name}`
+  // Consul's names may be anything; what is written down has been checked.
+  if (description.path === undefined && !pathPrefix.safeParse(defaultPath).success) {
+    problems.push(`service ${shown(service.name)}: its name makes no path: expected a path of its own`)
+    return []
+  }
   const paths = description.path ?? [defaultPath]
   const wanted = description.strip ?? (description.path === undefined ? defaultPath : '')
   return paths.map((path) => {

@@ -44,7 +44,8 @@ export interface BuildOptions {
 
 /**
  * Services → routes. Two services claiming one prefix: who held it in `previous` keeps it, so that a newcomer never
- * takes a living service's traffic; a vanished service yields to anybody.
+ * takes a living service's traffic; where nobody held it the oldest has it, so that gateways and workers that begin
+ * later agree; a vanished service yields to anybody.
  */
 export function buildRoutes(services: Iterable<KnownService>, options: BuildOptions): MergeResult {
   const { draft, overrides, previous, complete } = options
@@ -52,6 +53,7 @@ export function buildRoutes(services: Iterable<KnownService>, options: BuildOpti
   const claims = new Map<string, Route>()
   const rivals = new Map<string, Route[]>()
   const gone = new Set<string>()
+  const ages = new Map<string, number>()
   const problems: string[] = []
   const members = new Map<string, Member>()
   for (const { service, vanished } of services) {
@@ -59,6 +61,7 @@ export function buildRoutes(services: Iterable<KnownService>, options: BuildOpti
     problems.push(...drafted.problems)
     if (drafted.member !== undefined) members.set(service.name, drafted.member)
     if (vanished) gone.add(service.name)
+    if (service.since !== undefined) ages.set(service.name, service.since)
     for (const route of drafted.routes) {
       const first = claims.get(route.prefix)
       const all = rivals.get(route.prefix)
@@ -69,11 +72,13 @@ export function buildRoutes(services: Iterable<KnownService>, options: BuildOpti
     }
   }
   if (rivals.size > 0) {
+    const age = ({ service }: Route) => ages.get(service) ?? -Infinity
     const holders = new Map(previous.routes.map((route) => [route.prefix, route.service]))
     for (const [prefix, all] of rivals) {
       const living = all.filter((route) => !gone.has(route.service))
       const candidates = living.length > 0 ? living : all
-      const kept = candidates.find(({ service }) => service === holders.get(prefix)) ?? candidates[0]!
+      const oldest = candidates.reduce((one, other) => (age(other) < age(one) ? other : one))
+      const kept = candidates.find(({ service }) => service === holders.get(prefix)) ?? oldest
       claims.set(prefix, kept)
       for (const { service } of living) {
         if (service === kept.service) continue

@@ -37,6 +37,7 @@ export function addSideTraffic(routes: readonly Route[], options: SideTrafficOpt
   const { members, overrides, complete, problems } = options
   const canaries = findCanaries(routes, options)
   const missing = new Set<string>()
+  problems.push(...wordsWithoutEffect(overrides))
 
   function canaryOf(route: Route): Route['canary'] {
     const name = canaries.get(route.service)
@@ -99,6 +100,24 @@ export function addSideTraffic(routes: readonly Route[], options: SideTrafficOpt
     return canary === undefined && mirror === undefined ? route : { ...route, canary, mirror }
   })
 }
+
+/** How much of what goes where is not said: most likely a key has gone, or was written at the wrong service. */
+function wordsWithoutEffect(overrides: SideTrafficOptions['overrides']): readonly string[] {
+  const problems: string[] = []
+  for (const [name, word] of overrides) {
+    for (const [key, needed] of needs) {
+      if (word[key] === undefined || word[needed] !== undefined) continue
+      problems.push(`service ${name}: ${key} has no effect without ${needed}`)
+    }
+  }
+  return problems
+}
+
+const needs = [
+  ['canary-percent', 'canary-of'],
+  ['canary-header', 'canary-of'],
+  ['mirror-percent', 'mirror-to'],
+] as const
 
 /** Stable service → its canary. */
 function findCanaries(routes: readonly Route[], options: SideTrafficOptions): ReadonlyMap<string, string> {

@@ -23,6 +23,11 @@ export interface Service {
   readonly instances: readonly Instance[]
   /** What the service says of its routes; keys it does not mention are absent. */
   readonly description: Description
+  /**
+   * How old it is, as its source counts: the smaller, the older. What the operator has named himself has none, and is
+   * older than anything.
+   */
+  readonly since?: number
 }
 
 /**

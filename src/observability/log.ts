@@ -74,11 +74,19 @@ export function createLog({ level, format, worker, write }: LogOptions): Gateway
     access(entry) {
       if (!logger.isLevelEnabled('info')) return
       output.write(
-        `{"level":"info"${isoTime()}${workerMember},"msg":"request",${JSON.stringify(entry).slice(1)}\n`,
+        `{"level":"info"${isoTime()}${workerMember},"msg":"request",${JSON.stringify(isShared ? short(entry) : entry).slice(1)}\n`,
       )
     },
     flush: output.flush,
   }
+}
+
+/** A line that a caller could make longer than a pipe keeps together would tear another worker's in two. */
+const mostPathLength = 1500
+
+function short(entry: AccessEntry): AccessEntry {
+  const { path } = entry
+  return path.length > mostPathLength ? { ...entry, path: `${path.slice(0, mostPathLength)}…` } : entry
 }
 
 /**

@@ -95,15 +95,17 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
 
   admitted(route: ProxyRoute, upstream: Upstream): void {
     this.waiting = false
-    if (this.queuedAt !== 0) {
-      if (this.upload !== null) {
-        this.queuedMs += performance.now() - this.queuedAt
-        this.wait('upload', this.context.idleTimeoutMs)
-      }
-      this.queuedAt = 0
-      this.tellTimeLeft(route)
-    }
+    if (this.queuedAt !== 0) this.hasWaited(route)
     this.dispatch(route, upstream)
+  }
+
+  private hasWaited(route: ProxyRoute): void {
+    if (this.queuedAt !== 0 && this.upload !== null) {
+      this.queuedMs += performance.now() - this.queuedAt
+      this.wait('upload', this.context.idleTimeoutMs)
+    }
+    this.queuedAt = 0
+    this.tellTimeLeft(route)
   }
 
   /** Nobody takes it. Whom a canary stands in for is asked instead. */
@@ -112,7 +114,11 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
     this.limit = undefined
     const stable = this.route?.stable
     if (stable === undefined) this.fail(error)
-    else this.attempt(this.context.renew(stable))
+    else {
+      const next = this.context.renew(stable)
+      this.hasWaited(next)
+      this.attempt(next)
+    }
   }
 
   private dispatch(route: ProxyRoute, upstream: Upstream): void {

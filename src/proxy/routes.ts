@@ -142,7 +142,8 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
       })
     }
 
-    const byRoute = new Map(table.routes.map((route) => [route, sameRoute(route) ?? compileRoute(route)]))
+    const byRoute = new Map<Route, ProxyRoute>()
+    for (const route of table.routes) byRoute.set(route, sameRoute(route) ?? compileRoute(route))
     return { byRoute, groups }
   }
 

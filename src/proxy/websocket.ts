@@ -6,7 +6,7 @@ import { endAndLinger } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import type { Identity } from '../tokens/identity.ts'
 import type { Pass } from '../tokens/verified.ts'
-import type { ConcurrencyLimit, Waiter } from './concurrency.ts'
+import { type ConcurrencyLimit, overloaded, type Waiter } from './concurrency.ts'
 import { anonymous, type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { reasonPhrase } from './reply.ts'
@@ -95,8 +95,10 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     let link: WebSocketLink | undefined
     let unwatch: (() => void) | undefined
     const deadline = setTimeout(() => {
-      if (controller !== undefined) outliers.failed(route.group, upstream!)
-      fail(new GatewayError('upstream_timeout'))
+      const waits = limit !== undefined && !counted
+      if (waits) limit!.withdraw(waiter, true)
+      else if (controller !== undefined) outliers.failed(route.group, upstream!)
+      fail(waits ? overloaded(route) : new GatewayError('upstream_timeout'))
     }, route.timeoutMs)
     const hangUp = watchForHangUp(socket, () => fail(new GatewayError('client_closed_request')))
     const stop = () => {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Backoff, backoffMs } from '../discovery/backoff.ts'
 import type { Log } from '../observability/log.ts'
 import { closeInTransit } from './in-transit.ts'
-import type { Beginning, Listening, ToPrimary, ToWorker } from './messages.ts'
+import { type Beginning, type Listening, type ToPrimary, type ToWorker, workerArgument } from './messages.ts'
 
 /** The worker processes, each in a place of its own, which another takes when it crashes. */
 export interface Crew {
@@ -141,7 +141,7 @@ export function createCrew(options: CrewOptions): Crew {
       cluster.schedulingPolicy = cluster.SCHED_RR
       cluster.setupPrimary({
         exec: fileURLToPath(new URL('../main.ts', import.meta.url)),
-        args: [],
+        args: [workerArgument],
         serialization: 'advanced',
       })
       for (const place of places) fork(place)

@@ -1,6 +1,9 @@
 import type { Environment, Service } from '../discovery/source.ts'
 import type { EncryptionKey } from '../persistence/sealer.ts'
 
+/** The argument that a worker of ours is started with. */
+export const workerArgument = 'worker'
+
 /** What the primary says to a worker. */
 export type ToWorker =
   | ({ readonly kind: 'begin' } & Beginning)

@@ -1,4 +1,4 @@
-import type { Worker } from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import { announce, urlOf } from '../announce.ts'
 import type { OpenedConfig } from '../config/load.ts'
 import { createReloader } from '../config/reload.ts'
@@ -19,10 +19,15 @@ const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} }
  * The process that has workers serve, and serves nothing itself: asks the sources, registers the gateway, replaces
  * workers that crash.
  *
- * @throws StartError where the keys cannot be read, or a worker cannot listen
+ * @throws StartError where the keys cannot be read, a worker cannot listen, or this is a worker itself
  */
 export async function startPrimary({ config, file, environment }: OpenedConfig) {
   const { workers, drain, discovery } = config
+  if (cluster.isWorker) {
+    throw new StartError(
+      `WORKERS: ${workers} in a process that is a worker of another cluster; have that start more`,
+    )
+  }
   const log = openLog(config)
   const encryptionKeys = await readKeys(config, log)
   let routingText: FileText = file.text

@@ -225,6 +225,36 @@ test('aliases that multiply without end are cut off', (t) => {
   t.notThrows(() => loadError(t, { yaml: 'services: &a { a: *a }' }))
 })
 
+const lines = (count: number, line: (n: number) => string) =>
+  Array.from({ length: count }, (_, n) => line(n)).join('\n')
+
+test('a large file is read, however much is in it', (t) => {
+  const yaml = `services:\n${lines(5000, (n) => `  s${n}: { path: /s${n}, auth: none, timeout: 5s, retries: 2 }`)}`
+  t.is(load(t, { yaml }).services.size, 5000)
+})
+
+test('many services may share what one says', (t) => {
+  const first = '  s0: &all { auth: none, timeout: 5s, retries: 2, scope: &scope [a, b, c] }'
+  const yaml = `services:\n${first}\n${lines(4000, (n) => `  s${n + 1}: *all`)}\n  last: { scope: *scope }`
+  const { services } = load(t, { yaml })
+  t.is(services.size, 4002)
+  t.deepEqual(services.get('s4000'), services.get('s0'))
+  t.deepEqual(services.get('last'), { scope: ['a', 'b', 'c'] })
+})
+
+test('an alias stands for the last anchor of its name before it', (t) => {
+  const yaml =
+    'services:\n  a: { path: &p /a }\n  b: { strip: *p }\n  c: { path: &p /c }\n  d: { strip: *p }\n'
+  const { services } = load(t, { yaml })
+  t.is(services.get('b')?.strip, '/a')
+  t.is(services.get('d')?.strip, '/c')
+})
+
+test('a merge key of YAML 1.1 is an unknown key like any other', (t) => {
+  const yaml = '%YAML 1.1\n---\nservices:\n  z: &z { auth: none }\n  a: { <<: *z, path: /a }\n'
+  t.deepEqual(loadError(t, { yaml }).faults.map(spot), ['5 services.a.<<'])
+})
+
 test('an alias of no anchor is a fault', (t) => {
   t.deepEqual(loadError(t, { yaml: 'services:\n  a: *nowhere\n' }).faults.map(spot), ['2 services.a'])
 })

@@ -1,4 +1,6 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { RoutingConfig } from '../../src/config/config.ts'
@@ -117,6 +119,59 @@ test('a file that is emptied takes no route away; one that says there are none d
   await write('services: {}\n')
   t.is(status().state, 'current')
   t.is(applied[0]?.services.size, 0)
+})
+
+for (const [what, text] of [
+  ['has nothing but comments', '# services:\n#   auth: { urls: http://a:1 }\n'],
+  ['is null', '~\n'],
+  ['has a mapping without services', '{}\n'],
+  ['has nothing below services', 'services:\n'],
+] as const) {
+  test(`a file that ${what} takes no route away`, async (t) => {
+    const { write, status, applied } = reloader(t, auth)
+    await write(text)
+    t.deepEqual(applied, [])
+    t.regex(status().lastError ?? '', /says nothing of services, expected services; `services: \{\}` where/)
+  })
+}
+
+test('a file that says nothing of services is taken over where it had none', async (t) => {
+  const { write, status } = reloader(t, 'services: {}\n', { AUTH_SERVICE_URL: 'http://env:1' })
+  await write('# later\n')
+  t.like(status(), { state: 'current', version: 2 })
+})
+
+test('what has taken the place of the file and is none is not read when somebody asks', async (t) => {
+  const { reload, path, status, applied } = reloader(t, auth)
+  rmSync(path)
+  symlinkSync('/dev/null', path)
+  await reload()
+  t.deepEqual(applied, [])
+  t.regex(status().lastError ?? '', /cannot be read \(no regular file\)/)
+})
+
+test('a pipe is read at the start, and not followed', async (t) => {
+  const cwd = configFolder(t)
+  const path = join(cwd, 'pipe')
+  execFileSync('mkfifo', [path])
+  const writer = spawn('sh', ['-c', 'printf %s "$0" > "$1"', auth, path])
+  t.teardown(() => writer.kill())
+  await once(writer, 'spawn')
+  const { config, file } = openConfig({
+    env: { DATABASE_URL: 'none', GATEWAY_CONFIG: path },
+    cwd,
+    sources: discoverySources,
+  })
+  t.deepEqual([...config.services.keys()], ['auth'])
+  const log = recordedLog()
+  const routing = { ...config, sources: config.discovery.sources }
+  const { start, stop, reload, status } = createReloader({ file, routing, apply: () => t.fail(), log })
+  t.teardown(stop)
+  start()
+  t.regex(log.lines[0]?.message ?? '', /pipe is no regular file: it was read once, and is not followed$/)
+  t.is(status().state, 'current')
+  await reload()
+  t.regex(status().lastError ?? '', /\(no regular file\)/)
 })
 
 test('placeholders stand for what they stood for at the start, whatever .env says by now', async (t) => {

@@ -2,6 +2,7 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { errorCode } from '../../src/config/environment.ts'
 import type { FileText } from '../../src/config/routing.ts'
 import { type WatchFileOptions, watchFile } from '../../src/config/watch-file.ts'
 import { configFolder } from '../support/config.ts'
@@ -135,4 +136,16 @@ test('once it is stopped nothing is told any more', async (t) => {
   watch.stop()
   await delay(60)
   t.deepEqual(texts, [])
+})
+
+test('what takes the place of the file and is none, such as a pipe or a device, is not read', async (t) => {
+  const path = join(configFolder(t, { yaml: 'one' }), 'gateway.yaml')
+  const { texts, told } = watched(t, path, { known: 'one' })
+  await symlink('/dev/null', `${path}.tmp`)
+  await rename(`${path}.tmp`, path)
+  await until(() => texts.length === 1, 'told of')
+  t.is(errorCode(texts[0]), 'no regular file')
+  await rm(path)
+  await writeFile(path, 'two')
+  await told('two')
 })

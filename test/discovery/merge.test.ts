@@ -90,6 +90,15 @@ test('where a path is given nothing is cut unless it says so', (t) => {
   t.is(build([service('users', [a], { strip: '' })]).routes[0]?.strip, '')
 })
 
+test('a service whose name makes no path is not routed without a path of its own, and is told of', (t) => {
+  for (const name of ['my service', '..', 'x%2Fy', 'ü', 'q?x']) {
+    const unrouted = build([service(name, [a], {})])
+    t.deepEqual(unrouted.holders, {})
+    t.deepEqual(unrouted.problems, [`service "${name}": its name makes no path: expected a path of its own`])
+    t.deepEqual(build([service(name, [a], { path: ['/api/x'] })]).holders, { '/api/x': name })
+  }
+})
+
 test('a strip that is no beginning of the path cuts nothing, and is a problem', (t) => {
   const { routes, problems } = build([
     service('users', [a], { path: ['/api/users', '/apiary'], strip: '/api' }),
@@ -156,6 +165,16 @@ test('of two services that claim one path the first keeps it, and the other keep
   const { holders, problems } = build([claim('old'), claim('new')])
   t.deepEqual(holders, { '/shared': 'old', '/old': 'old', '/new': 'new' })
   t.deepEqual(problems, ['services old and new both claim /shared: old keeps it, new is not reachable there'])
+})
+
+test('where nobody held a path the oldest of those that claim it has it, in whatever order they come', (t) => {
+  const old = { ...service('zed', [a], { path: ['/api/x'] }), since: 5 }
+  const young = { ...service('aaa', [b], { path: ['/api/x'] }), since: 6 }
+  const written = service('written', [b], { path: ['/api/x'] })
+  t.deepEqual(build([young, old]).holders, { '/api/x': 'zed' })
+  t.deepEqual(build([old, young]).holders, { '/api/x': 'zed' })
+  t.deepEqual(build([old, young, written]).holders, { '/api/x': 'written' }, 'what the operator has named')
+  t.deepEqual(build([old, young], { previous: build([young]).table }).holders, { '/api/x': 'aaa' }, 'held')
 })
 
 test('who holds a path keeps it, in whatever order the claims come', (t) => {

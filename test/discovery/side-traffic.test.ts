@@ -140,3 +140,15 @@ test('what injects a provider’s token is not mirrored', (t) => {
   t.true(routes.every(({ mirror }) => mirror === undefined))
   t.regex(problems[0]!, /has inject=google: nothing is mirrored/)
 })
+
+test('how much goes where is without effect where it is not said where', (t) => {
+  const { problems } = build([users()], {
+    users: { 'canary-percent': 5, 'mirror-percent': 10 },
+    elsewhere: { 'canary-header': { name: 'x-canary', value: '1' } },
+  })
+  t.deepEqual(problems, [
+    'service users: canary-percent has no effect without canary-of',
+    'service users: mirror-percent has no effect without mirror-to',
+    'service elsewhere: canary-header has no effect without canary-of',
+  ])
+})

@@ -16,6 +16,8 @@ import { row, scaled } from './row.ts'
 const alone = test.serial
 const atOnce = 50
 const mostKb = 25
+/** What may not have been collected yet, where few connections have to answer for it: as much as a young generation. */
+const garbageKb = scaled(32_768, 0)
 
 async function needsFiles(count: number): Promise<void> {
   const limit = await fileLimit('self')
@@ -52,7 +54,7 @@ row(
     for (let i = 0; i < 20; i++) t.is((await request(`${url}/api/house`)).status, 200)
     const again = await inParallel(count, atOnce, (i) => connections[i]!.get('/api/house'))
     t.true(again.every((status) => status === 200))
-    t.true(kb <= mostKb, `${kb} KB each`)
+    t.true(kb <= mostKb + garbageKb / count, `${kb} KB each`)
     see(`${count} connections: ${kb.toFixed(1)} KB each, all answered again`)
   },
   alone,
@@ -86,7 +88,7 @@ row(
     await house.close()
     await Promise.all(closed)
     await until(async () => (await openSockets(process.pid)) <= idle, 'nothing is left open', 30_000)
-    t.true(kb <= 2 * mostKb, `${kb} KB each`)
+    t.true(kb <= 2 * mostKb + garbageKb / count, `${kb} KB each`)
     see(
       `${count} WebSockets, all echo: ${kb.toFixed(1)} KB each for both connections, nothing left open after the house`,
     )

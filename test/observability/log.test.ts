@@ -140,3 +140,14 @@ test('a stack with Windows line ends and tabs stays readable', (t) => {
   log.error({ stack: 'Error: x\r\n\tat y' }, 'a fault')
   t.deepEqual(lines, ['error: a fault\n  Error: x\n    at y\n'])
 })
+
+test('of several workers no path makes a line longer than a pipe keeps together', (t) => {
+  const lines: string[] = []
+  const write = (line: string) => void lines.push(line)
+  const path = `/${'"'.repeat(16_000)}`
+  createLog({ level: 'info', format: 'json', worker: 2, write }).access({ ...entry, path })
+  t.true(Buffer.byteLength(lines[0]!) <= 4096)
+  t.is(JSON.parse(lines[0]!).path, `${path.slice(0, 1500)}…`)
+  createLog({ level: 'info', format: 'json', write }).access({ ...entry, path })
+  t.is(JSON.parse(lines[1]!).path, path, 'alone it may be as long as it likes')
+})

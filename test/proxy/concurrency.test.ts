@@ -315,9 +315,7 @@ test('an open WebSocket takes no place, its handshake does', async (t) => {
   const first = request(`${other.url}/api/house`)
   await until(() => slow.held.length === 1, 'the first is at the house')
   const client = await rawClient(t, other.port)
-  client.send(
-    'GET /api/house/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-  )
+  client.send(webSocketHandshake)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.is(slow.paths.length, 1)
   slow.held[0]!.answer()
@@ -326,3 +324,18 @@ test('an open WebSocket takes no place, its handshake does', async (t) => {
   slow.held[0]?.answer()
   await client.ended()
 })
+
+test('a WebSocket whose deadline passes while it waits is told that everybody is busy', async (t) => {
+  // What has been begun has no deadline, and keeps its place.
+  const house = await httpUpstream(t, (_incoming, response) => void response.writeHead(200).write('begun'))
+  const { url, port, access } = await startGatewayFor(t, house.origin, { ...one, timeout: '500ms' })
+  const first = await fetch(`${url}/api/house`)
+  const client = await rawClient(t, port)
+  client.send(webSocketHandshake)
+  await client.receive('"code":"overloaded"')
+  t.like(access[0], { status: 503, errorCode: 'overloaded', attempts: 0 })
+  await first.body?.cancel()
+})
+
+const webSocketHandshake =
+  'GET /api/house/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'

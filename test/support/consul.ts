@@ -48,7 +48,7 @@ export interface ConsulAgentOptions {
 /** An agent takes some 70 MB and a start that keeps a core busy: a test file has no more than these at a time. */
 const slots = createSlots(4)
 
-/** Starts `consul agent -dev` on free ports of the loopback interface and waits until it has a leader. */
+/** Starts `consul agent -dev` on free ports of the loopback interface and waits until it has a leader and a catalog. */
 export async function startConsul(
   t: ExecutionContext,
   { config = {} }: ConsulAgentOptions = {},
@@ -148,11 +148,13 @@ async function launch(ports: Ports, config: Readonly<Record<string, unknown>>) {
     })
   }
   const deadline = Date.now() + 30_000
-  while (!(await hasLeader(http))) {
+  // Where there are ACLs nobody without a token sees the catalog.
+  const isUp = async () => (await hasLeader(http)) && ('acl' in config || (await hasCatalog(http)))
+  while (!(await isUp())) {
     if (child.exitCode !== null) throw new Error(`the Consul agent ended: ${output}`)
     if (Date.now() > deadline) {
       child.kill('SIGKILL')
-      throw new Error(`the Consul agent has no leader after 30 s: ${output}`)
+      throw new Error(`the Consul agent is not up after 30 s: ${output}`)
     }
     await sleep(50)
   }
@@ -160,12 +162,21 @@ async function launch(ports: Ports, config: Readonly<Record<string, unknown>>) {
 }
 
 async function hasLeader(port: number): Promise<boolean> {
+  const leader = await answerOf(port, '/v1/status/leader')
+  return leader !== undefined && leader !== ''
+}
+
+/** Consul's own service comes into the catalog a moment after there is a leader. */
+async function hasCatalog(port: number): Promise<boolean> {
+  return Object.keys((await answerOf(port, '/v1/catalog/services')) ?? {}).length > 0
+}
+
+async function answerOf(port: number, path: string): Promise<unknown> {
   try {
-    const signal = AbortSignal.timeout(1000)
-    const reply = await fetch(`http://127.0.0.1:${port}/v1/status/leader`, { signal })
-    return reply.ok && (await reply.json()) !== ''
+    const reply = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(1000) })
+    return reply.ok ? await reply.json() : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 

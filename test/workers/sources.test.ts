@@ -5,6 +5,8 @@ import test, { type ExecutionContext } from 'ava'
 import { consulTest, startConsul } from '../support/consul.ts'
 import { startDnsServer } from '../support/dns-server.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
+import { startKubernetesApi } from '../support/kubernetes-api.ts'
+import { service, slice } from '../support/kubernetes-objects.ts'
 import { startProcess } from '../support/processes.ts'
 import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'
@@ -106,4 +108,44 @@ test('a worker that takes another’s place while gateway.yaml is wrong begins w
   await gateway.process.printed(/worker 1 \(pid \d+\) listens/)
   t.true((await gateway.ask('/api/house')).every(answers(200)))
   await gateway.all('/readyz', ({ body }) => JSON.parse(body).config === 'rejected')
+})
+
+test('Kubernetes is watched once for all workers, those that join later too', async (t) => {
+  const { port } = await httpUpstream(t, (_request, reply) => void reply.end('ok'))
+  const api = await startKubernetesApi(t)
+  const put = (name: string) => {
+    const ports = [{ name: 'http', protocol: 'TCP', port }]
+    api.put('services', service(name, { annotations: { auth: 'none', openapi: 'false' } }))
+    api.put('endpointslices', slice(name, { ports, endpoints: [{ address: '127.0.0.1' }] }))
+  }
+  put('old')
+  const env = { DISCOVERY: 'kubernetes', KUBECONFIG: await api.kubeconfig() }
+  const gateway = await start(t, {}, env)
+  await gateway.all('/api/old', answers(200))
+  put('house')
+  await gateway.all('/api/house', answers(200))
+  const [, pid] = await gateway.process.printed(/workers +2 \(pid (\d+)/)
+  process.kill(Number(pid), 'SIGKILL')
+  await gateway.process.printed(/worker 1 \(pid \d+\) listens/)
+  t.true((await gateway.ask('/api/house')).every(answers(200)))
+  t.is(api.calls.filter(({ verb }) => verb === 'list').length, 2, 'services, and endpoint slices')
+})
+
+consulTest('the gateway is registered once for all workers, and leaves while they still serve', async (t) => {
+  const consul = await startConsul(t)
+  const env = { CONSUL_HTTP_ADDR: consul.address, ADVERTISE_HOST: '127.0.0.1', DRAIN_DELAY: '60s' }
+  const gateway = await start(t, {}, { DISCOVERY: 'consul', ...env })
+  const registered = async () => Object.values(await consul.client.agent.service.list())
+  await until(async () => (await registered()).length === 1, 'it is registered', patienceMs)
+  const [entry] = await registered()
+  const [, port] = await gateway.process.printed(/listens on http:.*:(\d+)/)
+  t.like(entry, { Address: '127.0.0.1', Port: Number(port) })
+  gateway.process.kill('SIGTERM')
+  await until(async () => (await registered()).length === 0, 'it has left', patienceMs)
+  await gateway.all('/readyz', answers(503))
+  t.true((await gateway.ask('/livez')).every(answers(200)))
+  // Nothing more is to be seen: it is let out, as by a person who asks again.
+  const again = setInterval(() => gateway.process.kill('SIGINT'), 200)
+  t.teardown(() => clearInterval(again))
+  await gateway.process.exited
 })

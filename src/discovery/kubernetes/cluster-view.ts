@@ -133,7 +133,9 @@ export function createClusterView(options: ClusterViewOptions): ClusterView {
       const names = publishedNames(published, namespaces, home, taken)
       reportNames(names)
       const services = [...names].map(([entry, name]): Service => {
-        if (entry.published?.name !== name) entry.published = { name, ...entry.routed! }
+        if (entry.published?.name !== name) {
+          entry.published = { name, ...entry.routed!, since: Date.parse(entry.createdAt) }
+        }
         return entry.published
       })
       return [...services, ...unseen]

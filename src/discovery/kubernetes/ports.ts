@@ -41,6 +41,11 @@ export function speaksTls(appProtocol: string | undefined): boolean {
   return /^(?:https|kubernetes\.io\/wss)$/i.test(appProtocol ?? '')
 }
 
+/** The one of KEP-3726's names that means no HTTP/1.1. */
+export function isHttp2Only(appProtocol: string | undefined): boolean {
+  return /^kubernetes\.io\/h2c$/i.test(appProtocol ?? '')
+}
+
 function named({ name, appProtocol }: ServicePort): ChosenPort {
   return { kind: 'named', name, appProtocol }
 }

@@ -5,7 +5,7 @@ import type { Instance } from '../source.ts'
 import { readAnnotations } from './annotations.ts'
 import { chooseEndpoints } from './endpoints.ts'
 import type { EndpointSlice, KubernetesService } from './objects.ts'
-import { choosePort, speaksTls } from './ports.ts'
+import { type ChosenPort, choosePort, isHttp2Only, portIn, speaksTls } from './ports.ts'
 
 /** What a Service comes to, but for its published name. */
 export interface Routed {
@@ -98,6 +98,20 @@ export function createServiceView(options: ServiceViewOptions): ServiceView {
         },
       ]
     })
+    if (port.kind === 'named' && isHttp2Only(port.appProtocol)) {
+      complaints.push(`its port speaks ${port.appProtocol}, and is spoken to in HTTP/1.1 all the same`)
+    }
+    if (instances.length === 0) complaints.push(...whyNone(slices, port))
     return { instances, description }
   }
+}
+
+/** What is wrong with slices that have endpoints and none that can be used, but for their readiness. */
+function whyNone(slices: readonly EndpointSlice[], port: ChosenPort): readonly string[] {
+  const filled = slices.filter(({ endpoints }) => endpoints.length > 0)
+  const ofAddresses = filled.filter(({ addressType }) => addressType !== 'FQDN')
+  if (filled.length === 0 || ofAddresses.some((slice) => portIn(slice, port) !== undefined)) return []
+  if (ofAddresses.length === 0) return ['its EndpointSlices have names, expected addresses']
+  const wanted = port.kind === 'named' && port.name !== '' ? ` named ${port.name}` : ''
+  return [`its EndpointSlices lack its port, expected a TCP port${wanted} in them`]
 }

@@ -26,6 +26,8 @@ const serviceRate = { burst: 10, intervalMs: 500 }
 const firstAnswersAtOnce = 16
 const serviceBackoff = { firstMs: 500, mostMs: 8000 }
 const steadyMs = 10_000
+/** The catalog may be so much behind the instances. */
+const leavingMs = 3000
 
 /**
  * Services in Consul's catalog that carry the tag `gateway.enable=true`, with the instances that no check
@@ -75,8 +77,12 @@ interface Followed {
   /** Undefined until it answered or failed for the first time. */
   state: 'answers' | 'fails' | undefined
   service: Service | undefined
+  /** The smallest index that one of its instances was registered with. */
+  since: number
   lastError: Error | undefined
-  /** Whether the log has the last error. */
+  /** Since when it is this error, in milliseconds of performance.now. */
+  failsSince: number
+  /** Whether the log has it. */
   told: boolean
 }
 
@@ -122,7 +128,9 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       tags,
       state: undefined,
       service: before,
+      since: before?.since ?? Number.MAX_SAFE_INTEGER,
       lastError: undefined,
+      failsSince: 0,
       told: false,
     }
     services.set(name, followed)
@@ -150,7 +158,10 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
           onAnswer(instances) {
             followed.state = 'answers'
             followed.lastError = undefined
-            followed.service = view.update(instances, followed.tags)
+            // While the service is there it grows no younger, however often its instances are replaced.
+            followed.since = Math.min(followed.since, ...instances.map(({ createIndex }) => createIndex))
+            const service = view.update(instances, followed.tags)
+            followed.service = service && { ...service, since: followed.since }
             settle()
           },
           signal: until,
@@ -166,11 +177,14 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
   }
 
   function fail(followed: Followed, error: Error): void {
-    const isNews = followed.lastError?.message !== error.message
+    if (followed.lastError?.message !== error.message) {
+      followed.failsSince = performance.now()
+      followed.told = false
+    }
     // A service that has just left is out of the catalog in a moment: only if it is not, that is worth a word.
-    const isTold = error instanceof NoInstanceVisible ? !isNews && !followed.told : isNews
-    followed.told = isTold || (followed.told && !isNews)
-    if (isTold) {
+    const graceMs = error instanceof NoInstanceVisible ? leavingMs : 0
+    if (!followed.told && performance.now() - followed.failsSince >= graceMs) {
+      followed.told = true
       const kept =
         followed.service === undefined ? 'nothing is known of it yet' : 'its last known instances stay'
       log.warn(

@@ -102,7 +102,9 @@ consulTest(
     await register(consul, 'auth-1', [enable, 'gateway.path=/api/users'], checked('critical', 'auth-1'))
     const watched = watchSource(t, consulSource, optionsOf(consul))
     const [auth] = await watched.until(() => true)
-    t.deepEqual(auth, { name: 'auth', instances: [], description: { enable: true, path: ['/api/users'] } })
+    const description = { enable: true, path: ['/api/users'] }
+    // How old it is nobody says: no other has to yield to it.
+    t.deepEqual(auth, { name: 'auth', instances: [], description, since: Number.MAX_SAFE_INTEGER })
   },
 )
 
@@ -313,3 +315,22 @@ consulTest('the token opens a closed catalog; a wrong one is an error that does 
   t.false(`${error?.stack}${JSON.stringify(error)}`.includes(wrong))
   t.deepEqual(refused.snapshots, [])
 })
+
+consulTest(
+  'a service is as old as its oldest instance, and grows no younger when that is replaced',
+  async (t) => {
+    const consul = await startConsul(t)
+    await register(consul, 'zed-1', [enable])
+    await register(consul, 'aaa-1', [enable])
+    const watched = watchSource(t, consulSource, optionsOf(consul))
+    const isOlder = (services: readonly Service[]) =>
+      find(services, 'zed')!.since! < find(services, 'aaa')!.since!
+    t.true(isOlder(await watched.until(() => true)))
+    await register(consul, 'zed-2', [enable])
+    await watched.until(withInstances('zed', 2))
+    await consul.client.agent.service.deregister('zed-1')
+    const rolled = (services: readonly Service[]) =>
+      find(services, 'zed')?.instances[0]?.id.startsWith('zed-2')
+    t.true(isOlder(await watched.until((services) => rolled(services) === true)))
+  },
+)

@@ -55,6 +55,7 @@ test('a Service that opts in is published with its ready endpoints and what it s
         auth: 'none',
         timeout: 5000,
       },
+      since: Date.parse('2026-01-01T00:00:00Z'),
     },
   ])
   t.deepEqual(watched.warnings, [])
@@ -256,6 +257,40 @@ test('a port that the Service does not have is reported with those it has', asyn
     ),
     watched.warnings.join('\n'),
   )
+})
+
+test('slices that have endpoints and none that can be used are told of, with what was expected', async (t) => {
+  const api = await startKubernetesApi(t)
+  const ports = [{ name: 'web', protocol: 'TCP', port: 80, targetPort: 8080 }]
+  api.put('services', service('misnamed', { ports }))
+  api.put('endpointslices', addresses('misnamed', '10.0.0.1'))
+  api.put('services', service('named'))
+  api.put(
+    'endpointslices',
+    slice('named', { addressType: 'FQDN', endpoints: [{ address: 'house.example' }] }),
+  )
+  api.put('services', service('unready'))
+  api.put('endpointslices', slice('unready', { endpoints: [{ conditions: unready }] }))
+  const watched = await watch(t, api)
+  const services = await watched.until(() => true)
+  t.deepEqual(
+    services.map(({ instances }) => instances.length),
+    [0, 0, 0],
+  )
+  t.deepEqual(watched.warnings, [
+    'kubernetes: service misnamed in namespace default: its EndpointSlices lack its port, expected a TCP port named web in them',
+    'kubernetes: service named in namespace default: its EndpointSlices have names, expected addresses',
+  ])
+})
+
+test('a port that says it speaks HTTP/2 alone is used, and told of', async (t) => {
+  const api = await startKubernetesApi(t)
+  const ports = [{ name: 'http', protocol: 'TCP', port: 80, appProtocol: 'kubernetes.io/h2c' }]
+  api.put('services', service('auth', { ports }))
+  api.put('endpointslices', addresses('auth', '10.0.0.1'))
+  const watched = await watch(t, api)
+  await watched.until(has('auth', 'http://10.0.0.1:8080'))
+  t.regex(watched.warnings.join(), /its port speaks kubernetes\.io\/h2c, and is spoken to in HTTP\/1\.1/)
 })
 
 test('endpoints hinted for the gateway’s zone are preferred to the others', async (t) => {
