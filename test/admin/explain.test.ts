@@ -68,6 +68,8 @@ const refused: Record<string, readonly [method: string, url: string, status: num
   'what is no path': ['GET', 'api/users', 400, 'ambiguous_path'],
   TRACE: ['TRACE', '/api/users', 405, 'method_not_allowed'],
   CONNECT: ['CONNECT', '/api/users', 405, 'method_not_allowed'],
+  'CONNECT to a path of the gateway’s own': ['CONNECT', '/docs', 405, 'method_not_allowed'],
+  'CONNECT to a path with two readings': ['CONNECT', '/api/users/../x', 405, 'method_not_allowed'],
   'what is no method': ['FETCH', '/api/users', 400, 'bad_request'],
   'a path that leads nowhere': ['GET', '/elsewhere', 404, 'not_found'],
 }
@@ -126,6 +128,67 @@ test('a service without an instance is told as what it would answer', async (t) 
     route: { instances: [] },
   })
   t.is((await request(`${url}/api/house`)).status, 503)
+})
+
+/** A service none of whose instances is to be sent anything, beside a canary that answers. */
+async function startWithCanaryOnly(t: ExecutionContext, words: object) {
+  const next = await httpUpstream(t, (_request, response) => response.end('next'))
+  const open = { auth: 'none', openapi: false }
+  return start(t, {
+    users: { ...open, urls: 'http://127.0.0.1:9; weight=0', path: '/api/users' },
+    next: { ...open, urls: next.origin, timeout: '3s', 'canary-of': 'users', ...words },
+  })
+}
+
+test('where only the canary has an instance, and gets every request, they are forwarded', async (t) => {
+  const { explain, url } = await startWithCanaryOnly(t, { 'canary-percent': 100 })
+  const told = await explain('GET', '/api/users/1')
+  t.like(told, { outcome: 'forwarded', byCanary: 'all', timeouts: { requestMs: 3000 } })
+  t.is(told.refusal, undefined)
+  t.is((await request(`${url}/api/users/1`)).body, 'next')
+})
+
+for (const [what, words, headers] of [
+  ['a share', { 'canary-percent': 50 }, {}],
+  ['those with its header', { 'canary-header': 'X-Canary=1' }, { 'X-Canary': '1' }],
+] as const) {
+  test(`where only the canary has an instance, and gets ${what}, the others are refused`, async (t) => {
+    const { explain, url } = await startWithCanaryOnly(t, words)
+    t.like(await explain('GET', '/api/users/1'), {
+      outcome: 'refused',
+      refusal: { status: 503, code: 'no_instance' },
+      byCanary: 'some',
+      route: { canary: { service: 'next' } },
+    })
+    const statuses = new Set<number>()
+    // Of a hundred draws that all come out the same nobody has ever heard.
+    for (let i = 0; i < 50; i += 1) {
+      statuses.add((await request(`${url}/api/users/1`, { headers })).status)
+      statuses.add((await request(`${url}/api/users/1`)).status)
+      if (statuses.size === 2) break
+    }
+    t.deepEqual([...statuses].sort(), [200, 503])
+  })
+}
+
+test('a canary that gets nothing answers nothing', async (t) => {
+  const { explain, url } = await startWithCanaryOnly(t, { 'canary-percent': 0 })
+  const told = await explain('GET', '/api/users/1')
+  t.is(told.outcome, 'refused')
+  t.is(told.byCanary, undefined)
+  t.is((await request(`${url}/api/users/1`)).status, 503)
+})
+
+test('a canary beside a service with instances answers what it is given', async (t) => {
+  const next = { urls: 'http://127.0.0.1:8', openapi: false, 'canary-of': 'users' }
+  const some = await start(t, { users, next: { ...next, 'canary-percent': 50 } })
+  t.is((await some.explain('GET', '/api/users')).byCanary, undefined)
+  const all = await start(t, { users, next: { ...next, 'canary-percent': 100, auth: 'required' } })
+  t.like(await all.explain('GET', '/api/users'), {
+    outcome: 'forwarded',
+    byCanary: 'all',
+    auth: { mode: 'required' },
+  })
 })
 
 test('retries are told by method and by what went wrong', async (t) => {

@@ -100,6 +100,18 @@ const doubtful: Record<string, readonly [service: string, warning: RegExp]> = {
   ],
   'strip that cuts nothing': ['path: [/a/b], strip: /b', /nothing is cut/],
   'a path of the gateway’s own': ['path: /docs/x', /the gateway's own/],
+  'a share for a canary that is none': [
+    'urls: http://a:1, canary-percent: 5',
+    /canary-percent has no effect without canary-of/,
+  ],
+  'a header for a canary that is none': [
+    'urls: http://a:1, canary-header: X-Canary=1',
+    /canary-header has no effect without canary-of/,
+  ],
+  'a share of copies that go nowhere': [
+    'urls: http://a:1, mirror-percent: 5',
+    /mirror-percent has no effect without mirror-to/,
+  ],
   'a service that is switched off': ['urls: http://a:1, enable: false', /nobody reaches it/],
 }
 for (const [what, [service, warning]] of Object.entries(doubtful)) {

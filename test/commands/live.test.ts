@@ -142,6 +142,22 @@ test('explain tells of what a service has been given beside its path', async (t)
   t.regex(plain, /^mirror +100 % of the requests are copied to copy \(127\.0\.0\.1:4\)$/m)
 })
 
+test('explain tells who answers where a service has no instance and its canary has', async (t) => {
+  const services = (percent: number) => ({
+    users: { urls: 'http://127.0.0.1:9; weight=0', openapi: false },
+    next: { urls: 'http://127.0.0.1:8', 'canary-of': 'users', 'canary-percent': percent, openapi: false },
+  })
+  const explained = async (percent: number) => {
+    const { url } = await startGateway(t, { file: { services: services(percent) } })
+    return (await munjigi(t, ['explain', 'GET', '/api/users', '--url', url])).output.join('\n')
+  }
+  t.regex(await explained(100), /^answer +forwarded to next, its canary$/m)
+  t.regex(
+    await explained(5),
+    /^answer +503 no_instance: No instance of users is available\. But some requests are forwarded to its canary, next$/m,
+  )
+})
+
 test('routes shows that an instance has just come', async (t) => {
   const origin = 'http://127.0.0.1:8'
   const services = publishedServices([origin], { 'slow-start': 3_600_000 })

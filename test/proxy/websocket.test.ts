@@ -482,7 +482,7 @@ test('a client that leaves while a house declines at length takes the house’s 
   client.send(handshake(path))
   await client.receive('another')
   client.socket.destroy()
-  await until(() => house.connections.open === 0, 'the house is let go', 2000)
+  await until(() => house.connections.open === 0, 'the house is let go', 8000)
   t.like(access[0], { status: 499, errorCode: 'client_closed_request' })
 })
 
@@ -495,7 +495,7 @@ for (const way of ['ends', 'resets'] as const) {
     await until(() => house.connections.open === 1, 'the house is asked')
     if (way === 'ends') client.socket.destroy()
     else client.socket.resetAndDestroy()
-    await until(() => house.connections.open === 0, 'the house is let go', 2000)
+    await until(() => house.connections.open === 0, 'the house is let go', 8000)
     t.like(access[0], { status: 499, errorCode: 'client_closed_request' })
   })
 }
@@ -511,7 +511,7 @@ test('a client that leaves while the house is being connected to leaves nothing 
   client.send(handshake(path))
   await delay(100)
   client.socket.resetAndDestroy()
-  await until(() => access.length === 1, 'the line', 2000)
+  await until(() => access.length === 1, 'the line', 8000)
   t.like(access[0], { status: 499 })
   await delay(700)
   t.is(access.length, 1)

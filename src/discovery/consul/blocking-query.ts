@@ -1,4 +1,5 @@
 import { type BlockingOptions, ConsulError, type ConsulReply } from './client.ts'
+import type { Turn } from './lines.ts'
 import type { RateLimit } from './rate-limit.ts'
 
 /** For an answer that is not waited for, and for its way where it is. A second try is better than a long wait. */
@@ -10,12 +11,13 @@ export interface FollowOptions<T> {
   readonly ask: (options: BlockingOptions) => Promise<ConsulReply>
   /** Outlives the call, so that starting again is no way around it. */
   readonly allowed: RateLimit
-  /** How long one query may wait for a change, in milliseconds. */
-  readonly waitMs: number
+  /** Asks when a connection is there to ask on; `isFirst` where the answer is not waited for. */
+  readonly inTurn: <R>(isFirst: boolean, signal: AbortSignal, ask: (turn: Turn) => Promise<R>) => Promise<R>
   /** Makes sense of a body, or throws. */
   readonly parse: (body: unknown) => T
-  /** Called for every answer, changed or not. */
   readonly onAnswer: (answer: T) => void
+  /** Whether an answer that says nothing new is of use all the same. Asked for each of them. */
+  readonly wantsUnchanged: () => boolean
   readonly signal: AbortSignal
 }
 
@@ -25,7 +27,7 @@ export interface FollowOptions<T> {
  * Ends by rejecting only: on any fault, or when the signal aborts.
  */
 export async function followBlockingQuery<T>(options: FollowOptions<T>): Promise<never> {
-  const { what, ask, allowed, waitMs, parse, onAnswer, signal } = options
+  const { what, ask, allowed, inTurn, parse, onAnswer, wantsUnchanged, signal } = options
   let index = 0n
   for (;;) {
     await allowed(signal)
@@ -34,11 +36,17 @@ export async function followBlockingQuery<T>(options: FollowOptions<T>): Promise
 
   /** A function of its own, so that nothing of an answer is held in memory while the next one is waited for. */
   async function askOnce(index: bigint): Promise<bigint> {
-    // Consul adds up to a sixteenth to the wait, to spread its clients.
-    const timeoutMs = index === 0n ? answerMs : waitMs + waitMs / 16 + answerMs
-    const reply = await ask({ index: String(index), waitMs, signal, timeoutMs })
+    const { reply, isOverdue } = await inTurn(index === 0n, signal, async ({ waitMs, signal }) => {
+      // Consul adds up to a sixteenth to the wait, to spread its clients.
+      const timeoutMs = index === 0n ? answerMs : waitMs + waitMs / 16 + answerMs
+      const askedAt = performance.now()
+      const reply = await ask({ index: String(index), waitMs, signal, timeoutMs })
+      return { reply, isOverdue: performance.now() - askedAt >= waitMs }
+    })
     const next = readIndex(what, reply.headers['x-consul-index'])
-    onAnswer(parse(reply.body))
+    // What comes before the wait is over says something new, whatever its index is.
+    const isUnchanged = next === index && isOverdue
+    if (!isUnchanged || wantsUnchanged()) onAnswer(parse(reply.body))
     return next < index ? 0n : next
   }
 }

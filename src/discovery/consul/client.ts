@@ -77,13 +77,14 @@ export class ConsulError extends Error {
 /**
  * Makes a client of the `consul` package with its own connections. Token and TLS files are read here.
  *
+ * @param maxSockets how many connections it has at most; calls beyond wait for one.
  * @throws Error where one of these files cannot be read.
  */
-export function createConsulClient(options: ConsulOptions): ConsulClient {
+export function createConsulClient(options: ConsulOptions, maxSockets = Infinity): ConsulClient {
   const { url, datacenter } = options
   const token =
     options.tokenFile === undefined ? options.token : readFileSync(options.tokenFile, 'utf8').trim()
-  const agent = createAgent(options)
+  const agent = createAgent(options, maxSockets)
   const consul = new Consul({
     // Not in the package's types, but in its documentation: host and port cannot say a path.
     ...{ baseUrl: `${url}/v1` },
@@ -142,12 +143,13 @@ export function createConsulClient(options: ConsulOptions): ConsulClient {
   }
 }
 
-function createAgent({ url, tls }: ConsulOptions): http.Agent {
-  if (!url.startsWith('https:')) return new http.Agent({ keepAlive: true })
+function createAgent({ url, tls }: ConsulOptions, maxSockets: number): http.Agent {
+  const common = { keepAlive: true, maxSockets }
+  if (!url.startsWith('https:')) return new http.Agent(common)
   const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file))
   const [ca, cert, key] = [read(tls.caFile), read(tls.certFile), read(tls.keyFile)]
   return new https.Agent({
-    keepAlive: true,
+    ...common,
     rejectUnauthorized: tls.verify,
     ...(ca && { ca }),
     ...(cert && { cert }),

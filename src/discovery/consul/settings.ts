@@ -10,6 +10,8 @@ export interface ConsulOptions {
   /** Wins over `token`, as it does in Consul's own tools. */
   readonly tokenFile: string | undefined
   readonly datacenter: string | undefined
+  /** For following services, the catalog's own among them; 4 at least. */
+  readonly maxConnections: number
   readonly tls: {
     readonly verify: boolean
     readonly caFile: string | undefined
@@ -67,6 +69,12 @@ export const consulVariables = {
     secret: false,
     default: '',
   },
+  CONSUL_MAX_CONNECTIONS: {
+    description:
+      'connections to the agent for following services, from 4 on; where there are more services they take turns',
+    secret: false,
+    default: '128',
+  },
 } as const satisfies Record<string, { description: string; secret: boolean; default: string }>
 
 type Variable = keyof typeof consulVariables
@@ -87,6 +95,11 @@ const readableFile = z
 const tokenFile = readableFile.refine((file) => readText(file)?.trim() !== '', {
   message: 'expected a file that holds a token',
 })
+
+const connections = z
+  .string()
+  .refine((text) => /^\d{1,6}$/.test(text) && Number(text) >= 4, 'expected a whole number from 4 to 999999')
+  .transform(Number)
 
 const described = <T extends z.ZodType>(name: Variable, type: T): T =>
   type.describe(consulVariables[name].description)
@@ -112,6 +125,7 @@ export const consulSettings: z.ZodType<ConsulOptions, SourceInput> = z
         'CONSUL_DATACENTER',
         z.string().regex(/^[A-Za-z0-9_-]+$/, 'expected letters, digits, - and _'),
       ).optional(),
+      CONSUL_MAX_CONNECTIONS: described('CONSUL_MAX_CONNECTIONS', connections).optional(),
     }),
     urls: z.custom<SourceInput['urls']>(),
   })
@@ -132,6 +146,8 @@ export const consulSettings: z.ZodType<ConsulOptions, SourceInput> = z
     token: environment.CONSUL_HTTP_TOKEN,
     tokenFile: environment.CONSUL_HTTP_TOKEN_FILE,
     datacenter: environment.CONSUL_DATACENTER,
+    maxConnections:
+      environment.CONSUL_MAX_CONNECTIONS ?? Number(consulVariables.CONSUL_MAX_CONNECTIONS.default),
     tls: {
       verify: environment.CONSUL_HTTP_SSL_VERIFY ?? true,
       caFile: environment.CONSUL_CACERT,

@@ -2,28 +2,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../backoff.ts'
 import { followBlockingQuery } from '../consul/blocking-query.ts'
 import { type ConsulClient, createConsulClient } from '../consul/client.ts'
+import { createLines } from '../consul/lines.ts'
 import { createRateLimit, type RateLimit } from '../consul/rate-limit.ts'
 import { NoInstanceVisible, parseCatalog, parseInstances } from '../consul/replies.ts'
 import { createServiceView, type ServiceView } from '../consul/service-view.ts'
 import { type ConsulOptions, consulSettings, consulVariables } from '../consul/settings.ts'
 import { mayOptIn } from '../consul/tags.ts'
-import { createTurns } from '../consul/turns.ts'
 import type { DiscoverySource, Publish, Service, SourceContext } from '../source.ts'
 
-/** Consul's agent refuses one address's connections from the 200th on, unless it was told otherwise. */
-const manyServices = 150
 /**
  * An unchanged answer is the catalog's sign of life: a connection that has died unnoticed is given up soon after one is
  * due, and the queries of all services with it. Those may wait longer, so that an agent has little to do for them.
  */
 const catalogWaitMs = 3000
-const serviceWaitMs = 55_000
+const serviceWaitMs = { long: 55_000, short: 1000 }
 /** A lone change is asked for at once, a catalog that never rests once a second. */
 const catalogRate = { burst: 4, intervalMs: 1000 }
 /** Houses that come and go together are followed one by one; instances are worth more haste than names. */
 const serviceRate = { burst: 10, intervalMs: 500 }
 /** A thousand answers together would take a hundred megabytes, and be too late for their time-outs. */
 const firstAnswersAtOnce = 16
+/** Until an agent has noticed that a connection is gone, it counts it. */
+const restMs = 250
 const serviceBackoff = { firstMs: 500, mostMs: 8000 }
 const steadyMs = 10_000
 /** The catalog may be so much behind the instances. */
@@ -32,7 +32,7 @@ const leavingMs = 3000
 /**
  * Services in Consul's catalog that carry the tag `gateway.enable=true`, with the instances that no check
  * calls critical. One blocking query follows the catalog and one follows each service, so that a change is known at
- * once.
+ * once. The catalog has a connection of its own; the services share the others, and take turns where they are more.
  *
  * `watch` rejects when the catalog cannot be followed. A service that cannot be followed keeps its last known
  * instances and is asked again with a back-off of its own; the others are not concerned.
@@ -42,18 +42,22 @@ export const consulSource: DiscoverySource<ConsulOptions> = {
   variables: consulVariables,
   settings: consulSettings,
   async watch(options, publish, context) {
-    const client = createConsulClient(options)
+    // Two clients: a connection that the catalog has left for a moment could be another's when it comes back.
+    const client = createConsulClient(options, 1)
+    const serviceConnections = options.maxConnections - 1
+    const serviceClient = createConsulClient(options, serviceConnections)
     const ended = new AbortController()
     const signal = AbortSignal.any([context.signal, ended.signal])
-    const catalog = createCatalog(client, publish, { ...context, signal })
+    const catalog = createCatalog(serviceClient, serviceConnections, publish, { ...context, signal })
     try {
       const followed = followBlockingQuery({
         what: 'GET /v1/catalog/services',
         ask: client.services,
         allowed: createRateLimit(catalogRate),
-        waitMs: catalogWaitMs,
+        inTurn: (_isFirst, signal, ask) => ask({ waitMs: catalogWaitMs, signal }),
         parse: parseCatalog,
         onAnswer: catalog.update,
+        wantsUnchanged: () => true,
         signal,
       })
       await Promise.race([followed, catalog.failed])
@@ -63,6 +67,7 @@ export const consulSource: DiscoverySource<ConsulOptions> = {
       ended.abort()
       await catalog.ended()
       client.destroy()
+      serviceClient.destroy()
     }
   },
 }
@@ -74,6 +79,8 @@ interface Followed {
   readonly stop: AbortController
   readonly allowed: RateLimit
   tags: readonly string[]
+  /** What the last answer was read with. */
+  tagsRead: readonly string[] | undefined
   /** Undefined until it answered or failed for the first time. */
   state: 'answers' | 'fails' | undefined
   service: Service | undefined
@@ -86,14 +93,25 @@ interface Followed {
   told: boolean
 }
 
-function createCatalog(client: ConsulClient, publish: Publish, { log, signal, lastKnown }: SourceContext) {
+function createCatalog(
+  client: ConsulClient,
+  connections: number,
+  publish: Publish,
+  { log, signal, lastKnown }: SourceContext,
+) {
   const services = new Map<string, Followed>()
   const loops = new Set<Promise<void>>()
-  const firstAnswers = createTurns(firstAnswersAtOnce)
+  const lines = createLines({
+    count: connections,
+    followers: () => services.size,
+    waitMs: serviceWaitMs,
+    firstAtOnce: firstAnswersAtOnce,
+    restMs,
+  })
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => {})
   let complete = false
-  let warnedOfMany = false
+  let toldOfTurns = false
 
   function update(catalog: ReadonlyMap<string, readonly string[]>): void {
     const wanted = new Map([...catalog].filter(([, tags]) => mayOptIn(tags)))
@@ -105,13 +123,14 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
     for (const [name, tags] of wanted) {
       const known = services.get(name)
       if (known === undefined) start(name, tags)
-      else known.tags = tags
+      else if (known.tags.join() !== tags.join()) known.tags = tags
     }
-    if (services.size > manyServices && !warnedOfMany) {
-      warnedOfMany = true
-      log.warn(
+    if (services.size > connections && !toldOfTurns) {
+      toldOfTurns = true
+      const seconds = Math.ceil((services.size / connections) * (serviceWaitMs.short / 1000))
+      log.info(
         { source: 'consul', services: services.size },
-        `consul: ${services.size} services are followed, one connection each: see that the agent's limits.http_max_conns_per_client allows for it`,
+        `consul: ${services.size} services take turns on ${connections} connections (CONSUL_MAX_CONNECTIONS): changes may take ${seconds} s to be known`,
       )
     }
     settle()
@@ -126,6 +145,7 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       stop: new AbortController(),
       allowed: createRateLimit(serviceRate),
       tags,
+      tagsRead: undefined,
       state: undefined,
       service: before,
       since: before?.since ?? Number.MAX_SAFE_INTEGER,
@@ -147,23 +167,21 @@ function createCatalog(client: ConsulClient, publish: Publish, { log, signal, la
       try {
         await followBlockingQuery({
           what: `GET /v1/health/service/${name}`,
-          ask: (query) => {
-            const ask = () => client.health(name, query)
-            // What is answered at once is asked for in turn; what waits for a change holds nobody up.
-            return query.index === '0' ? firstAnswers(ask) : ask()
-          },
+          ask: (query) => client.health(name, query),
           allowed,
-          waitMs: serviceWaitMs,
+          inTurn: lines.inTurn,
           parse: (body) => parseInstances(name, body),
           onAnswer(instances) {
             followed.state = 'answers'
             followed.lastError = undefined
             // While the service is there it grows no younger, however often its instances are replaced.
             followed.since = Math.min(followed.since, ...instances.map(({ createIndex }) => createIndex))
+            followed.tagsRead = followed.tags
             const service = view.update(instances, followed.tags)
             followed.service = service && { ...service, since: followed.since }
             settle()
           },
+          wantsUnchanged: () => followed.tags !== followed.tagsRead,
           signal: until,
         })
       } catch (error) {
