@@ -172,7 +172,10 @@ function buildTree({ document, contents, text, environment, placeAt }: Build): Y
   return { root: build(contents, '', 0, 0), faults }
 }
 
-/** What aliases stand for: of the anchors of that name the last one before. Yaml's own `resolve` walks all of the document for each. */
+/**
+ * What aliases stand for: of the anchors of that name the last one before. The library's own `resolve` walks all of
+ * the document for each.
+ */
 function createAliasLookup(document: Document): (alias: Alias) => Node | undefined {
   let targets: Map<Alias, Node | undefined> | undefined
   return (alias) => {

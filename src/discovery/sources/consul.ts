@@ -15,7 +15,8 @@ import type { DiscoverySource, Publish, Service, SourceContext } from '../source
  * due, and the queries of all services with it. Those may wait longer, so that an agent has little to do for them.
  */
 const catalogWaitMs = 3000
-const serviceWaitMs = { long: 55_000, short: 1000 }
+/** Short waits are what a query every few milliseconds costs: a twentieth of a core here and of the agent's at 1000. */
+const serviceWaitMs = { long: 55_000, short: 1500 }
 /** A lone change is asked for at once, a catalog that never rests once a second. */
 const catalogRate = { burst: 4, intervalMs: 1000 }
 /** Houses that come and go together are followed one by one; instances are worth more haste than names. */
@@ -123,7 +124,7 @@ function createCatalog(
     for (const [name, tags] of wanted) {
       const known = services.get(name)
       if (known === undefined) start(name, tags)
-      else if (known.tags.join() !== tags.join()) known.tags = tags
+      else if (!sameTags(known.tags, tags)) known.tags = tags
     }
     if (services.size > connections && !toldOfTurns) {
       toldOfTurns = true
@@ -241,4 +242,9 @@ function createCatalog(
       await Promise.all(loops)
     },
   }
+}
+
+/** The catalog gives them in another order each time. */
+function sameTags(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.toSorted().join() === b.toSorted().join()
 }

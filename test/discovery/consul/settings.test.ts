@@ -41,6 +41,16 @@ for (const address of [
   })
 }
 
+test('connections are a whole number from 4 on, 128 unless it is said otherwise', (t) => {
+  t.is(options({}).maxConnections, 128)
+  t.is(options({ CONSUL_MAX_CONNECTIONS: '4' }).maxConnections, 4)
+  for (const wrong of ['3', '-8', '12.5', 'many', '0x10']) {
+    t.deepEqual(faults({ CONSUL_MAX_CONNECTIONS: wrong }), [
+      'environment.CONSUL_MAX_CONNECTIONS: expected a whole number from 4 to 999999',
+    ])
+  }
+})
+
 test('a socket of the file system is refused in so many words', (t) => {
   t.regex(faults({ CONSUL_HTTP_ADDR: 'unix:///run/consul.sock' }).join(), /unix:\/\/\) are not supported/)
 })
