@@ -1,13 +1,11 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { endAndLinger } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
 import type { Identity } from '../tokens/identity.ts'
-import type { Pass } from '../tokens/verified.ts'
 import { type ConcurrencyLimit, overloaded, type Waiter } from './concurrency.ts'
-import { anonymous, type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
+import { anonymous, requestHeaders, responseHeaders } from './headers.ts'
 import type { OutlierDetection } from './outlier.ts'
 import { reasonPhrase } from './reply.ts'
 import { backOffMs, grantRetry, noInstance, pickUpstream } from './retry.ts'
@@ -17,29 +15,7 @@ import { classifyFailure } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { switchingProtocols, watchForHangUp } from './websocket-handshake.ts'
 import { linkSockets, type WebSocketLink } from './websocket-link.ts'
-
-/** How a WebSocket ended, for the access log. */
-export interface WebSocketOutcome {
-  /** 101 for one that was relayed, otherwise what the house or the gateway answered. */
-  readonly status: number
-  readonly attempts: number
-  readonly upstream: Upstream | undefined
-  readonly failure: GatewayError | undefined
-}
-
-interface WebSocketRequest {
-  readonly incoming: IncomingMessage
-  /** The client's connection, and what it sent right behind the handshake. */
-  readonly socket: Duplex
-  readonly head: Buffer
-  readonly route: ProxyRoute
-  readonly identity: ForwardedIdentity
-  /** Who is calling; undefined for nobody in particular. */
-  readonly pass: Pass | undefined
-  /** Answers with a problem on the bare socket. */
-  readonly refuse: (error: GatewayError) => void
-  readonly done: (outcome: WebSocketOutcome) => void
-}
+import type { WebSocketRequest } from './websocket-request.ts'
 
 export interface WebSocketRelay {
   relay(request: WebSocketRequest): void
