@@ -7,8 +7,11 @@ import { discoverySources } from '../src/discovery/sources/index.ts'
 import { run } from '../src/lifecycle.ts'
 import { openEmbedded } from '../src/persistence/embedded.ts'
 import { type StartedGateway, startGateway } from '../src/start.ts'
+import { stayWarm } from '../src/stay-warm.ts'
 import type { DemoProvider } from './demo-provider.ts'
 import { readDemoPort, withDemoProvider } from './demo-settings.ts'
+
+stayWarm()
 
 // The newcomer's command: the example house, a provider to log in with, and the gateway in one process. They still
 // meet over HTTP; they share the terminal and, where it is the embedded one, the database, which is 500 MB each time.

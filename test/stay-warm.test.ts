@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import test from 'ava'
+
+const module = new URL('../src/stay-warm.ts', import.meta.url).href
+
+/** A process that uses memory and then rests, and what V8 says of its memory reducer, which looks 8 s after a collection. */
+function resting(first: string) {
+  const script = `
+    ${first}
+    const kept = []
+    for (let round = 0; round < 4; round++) {
+      for (let index = 0; index < 3e5; index++) kept.push({ index, text: String(index) })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    kept.length = 0
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--trace-memory-reducer', '--input-type=module', '-e', script])
+  return { child, lines: createInterface(child.stdout) }
+}
+
+test('a process at rest is left alone, where node by itself would collect and forget compiled code', async (t) => {
+  t.timeout(60_000)
+  const plain = resting('')
+  const warm = resting(`(await import(${JSON.stringify(module)})).stayWarm()`)
+  t.teardown(() => [plain, warm].forEach(({ child }) => child.kill('SIGKILL')))
+  const said: string[] = []
+  warm.lines.on('line', (line) => said.push(line))
+
+  const looked = once(warm.lines, 'line')
+  for await (const line of plain.lines) if (/Memory reducer: (waiting|started)/.test(line)) break
+  await looked
+  warm.child.kill('SIGKILL')
+  await once(warm.child, 'close')
+  t.regex(said.join('\n'), /Memory reducer: /)
+  t.notRegex(said.join('\n'), /waiting|started/)
+})
