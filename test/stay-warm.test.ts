@@ -24,7 +24,9 @@ test('a process at rest is left alone, where node by itself would collect and fo
   t.timeout(60_000)
   const plain = resting('')
   const warm = resting(`(await import(${JSON.stringify(module)})).stayWarm()`)
-  t.teardown(() => [plain, warm].forEach(({ child }) => child.kill('SIGKILL')))
+  t.teardown(() => {
+    for (const { child } of [plain, warm]) child.kill('SIGKILL')
+  })
   const said: string[] = []
   warm.lines.on('line', (line) => said.push(line))
 
