@@ -1,5 +1,6 @@
 // The least that relays HTTP/1.1 in Node with these two parts: end-to-end headers copied, bodies streamed both ways
-// with back-pressure, 502 when the origin fails. No routes, no log, no deadline, no care for aborted clients.
+// with back-pressure, 502 when the origin fails, the origin let go when the client leaves (else its connections are used up
+// by what a load tool breaks off). No routes, no log, no deadline.
 import http from 'node:http'
 import { Pool } from 'undici'
 
@@ -27,7 +28,11 @@ class Reply {
   constructor(res) {
     this.res = res
   }
-  onRequestStart() {}
+  onRequestStart(controller) {
+    this.res.on('close', () => {
+      if (!this.res.writableFinished) controller.abort(new Error('the client left'))
+    })
+  }
   onResponseStart(_controller, status, headers, statusMessage) {
     this.res.writeHead(status, statusMessage, endToEnd(headers))
   }
@@ -40,6 +45,7 @@ class Reply {
     this.res.end()
   }
   onResponseError() {
+    if (this.res.destroyed) return
     if (this.res.headersSent) return void this.res.destroy()
     this.res.writeHead(502)
     this.res.end()
