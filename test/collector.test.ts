@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import test from 'ava'
+
+const module = new URL('../src/collector.ts', import.meta.url).href
+
+/** A process that uses memory and then rests, and what V8 says of its memory reducer, which looks 8 s after a collection. */
+function resting(first: string) {
+  const script = `
+    ${first}
+    const kept = []
+    for (let round = 0; round < 4; round++) {
+      for (let index = 0; index < 3e5; index++) kept.push({ index, text: String(index) })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    kept.length = 0
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--trace-memory-reducer', '--input-type=module', '-e', script])
+  return { child, lines: createInterface(child.stdout) }
+}
+
+test('a process at rest is left alone, where node by itself would collect and forget compiled code', async (t) => {
+  t.timeout(60_000)
+  const plain = resting('')
+  const warm = resting(`(await import(${JSON.stringify(module)})).tuneCollector()`)
+  t.teardown(() => {
+    for (const { child } of [plain, warm]) child.kill('SIGKILL')
+  })
+  const said: string[] = []
+  warm.lines.on('line', (line) => said.push(line))
+
+  const looked = once(warm.lines, 'line')
+  for await (const line of plain.lines) if (/Memory reducer: (waiting|started)/.test(line)) break
+  await looked
+  warm.child.kill('SIGKILL')
+  await once(warm.child, 'close')
+  t.regex(said.join('\n'), /Memory reducer: /)
+  t.notRegex(said.join('\n'), /waiting|started/)
+})
+
+/** How many full collections the heap has while two gigabytes pass through a process in buffers. */
+async function fullCollections(first: string): Promise<number> {
+  const script = `
+    ${first}
+    const { PerformanceObserver, constants } = await import('node:perf_hooks')
+    let full = 0
+    const count = (entries) => {
+      for (const { detail } of entries) if (detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) full++
+    }
+    const observer = new PerformanceObserver((list) => count(list.getEntries()))
+    observer.observe({ entryTypes: ['gc'] })
+    const ring = []
+    for (let index = 0; index < 32768; index++) {
+      ring[index % 64] = Buffer.allocUnsafeSlow(65536)
+      if (index % 256 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    count(observer.takeRecords())
+    console.log(full)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  return Number(line)
+}
+
+test('buffers that pass do not have the whole heap collected', async (t) => {
+  const plain = await fullCollections('')
+  const tuned = await fullCollections(`(await import(${JSON.stringify(module)})).tuneCollector()`)
+  t.true(plain > 10, `${plain} in node itself`)
+  t.true(tuned < plain / 2, `${tuned} instead of ${plain}`)
+})
