@@ -1,6 +1,6 @@
 import { createLog } from '../services/auth/log.ts'
 import { startAuthService } from '../services/auth/server.ts'
-import { tuneCollector } from '../src/collector.ts'
+import { keepCompiledCode } from '../src/collector.ts'
 import type { Config } from '../src/config/config.ts'
 import { readEnvironment } from '../src/config/environment.ts'
 import { loadConfig } from '../src/config/load.ts'
@@ -11,7 +11,7 @@ import { type StartedGateway, startGateway } from '../src/start.ts'
 import type { DemoProvider } from './demo-provider.ts'
 import { readDemoPort, withDemoProvider } from './demo-settings.ts'
 
-tuneCollector()
+keepCompiledCode()
 
 // The newcomer's command: the example house, a provider to log in with, and the gateway in one process. They still
 // meet over HTTP; they share the terminal and, where it is the embedded one, the database, which is 500 MB each time.

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
-import { tuneCollector } from './collector.ts'
+import { keepCompiledCode } from './collector.ts'
 import { run } from './lifecycle.ts'
 import { workerArgument } from './workers/messages.ts'
 
-tuneCollector()
+keepCompiledCode()
 
 // Somebody else's cluster (pm2 has one) runs us as a worker of its own: that is a gateway like any other.
 if (cluster.isWorker && process.argv[2] === workerArgument) {

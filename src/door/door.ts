@@ -1,5 +1,6 @@
 import Koa, { type Middleware } from 'koa'
 import { createAdminServer } from '../admin/server.ts'
+import { createBufferCollector } from '../collector.ts'
 import type { Config } from '../config/config.ts'
 import type { GatewayLog } from '../observability/log.ts'
 import type { OutlierDetection } from '../proxy/outlier.ts'
@@ -69,6 +70,7 @@ export function createDoor(options: DoorOptions): Door {
     context: {
       ...{ outliers, random, reservedHeaders },
       idleTimeoutMs: config.timeouts.idleMs,
+      passed: createBufferCollector(),
       bodyLimit: bodyLimitBytes,
       amendReply: cors?.amendReply,
       draining: leaving,

@@ -16,6 +16,8 @@ export interface ExchangeContext {
   readonly bodyLimit?: number | undefined
   /** What the door changes in the head of a house's reply, a flat list of names and values, before it is written. */
   readonly amendReply?: ((head: string[], outgoing: ServerResponse) => void) | undefined
+  /** Told the bytes of each chunk of a reply's body: see collector.ts. */
+  readonly passed: (bytes: number) => void
   /** The route as the table has it now, for a further attempt. */
   readonly renew: (route: ProxyRoute) => ProxyRoute
 }

@@ -91,6 +91,7 @@ export class Exchange extends ExchangeAttempts {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.phase === 'over') return
     this.bytesSent += chunk.length
+    this.context.passed(chunk.length)
     if (this.remaining >= 0) {
       this.remaining -= chunk.length
       if (this.remaining === 0) {
