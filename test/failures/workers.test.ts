@@ -87,7 +87,12 @@ row('worker-crash', async (t, see) => {
     pids[number - 1] = Number(next)
     await until(() => answered > before.answered + 100, 'the load goes on', 60_000)
     const losers = lost.slice(before.lost)
-    t.is(new Set(losers).size, losers.length, 'nobody loses more than the one in flight')
+    // A worker is given one connection at a time: a client that comes back before its end is known may be that one.
+    const twice = losers.length - new Set(losers).size
+    t.true(
+      twice <= 1,
+      `${twice} lost more than the one in flight: one connection at most is being handed over`,
+    )
     for (const client of losers) t.true(inRound(client).has(String(number)), 'the other worker loses nothing')
     most = Math.max(most, losers.length)
   }
