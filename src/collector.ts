@@ -16,8 +16,8 @@ export function keepCompiledCode(): void {
 /**
  * Frees the buffers of bodies that have passed, which are outside the heap. V8 by itself does so when the young heap is
  * full, which takes long where requests are few and large, or at every 64 MiB of buffers by a full collection of the
- * heap, which has nothing to do with them: six in a second for bodies of 64 KB, 40 % of the CPU, pauses of 20 ms. A
- * collection of young objects takes 1 ms.
+ * heap, which has nothing to do with them: six in a second for bodies of 64 KB, more than a third of the CPU,
+ * pauses of 20 ms (bench/README.md). A collection of young objects takes 1 ms.
  *
  * @returns to be told the bytes of every chunk that has passed
  */
@@ -25,6 +25,7 @@ export function createBufferCollector(everyBytes = 32 * 1024 * 1024): (bytes: nu
   setFlagsFromString('--expose-gc')
   // V8 hands it out to new contexts only; that of the program is left without it.
   const collect = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void
+  setFlagsFromString('--no-expose-gc')
   let passed = 0
   return (bytes) => {
     passed += bytes
