@@ -22,10 +22,7 @@ export function keepCompiledCode(): void {
  * @returns to be told the bytes of every chunk that has passed
  */
 export function createBufferCollector(everyBytes = 32 * 1024 * 1024): (bytes: number) => void {
-  setFlagsFromString('--expose-gc')
-  // V8 hands it out to new contexts only; that of the program is left without it.
-  const collect = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void
-  setFlagsFromString('--no-expose-gc')
+  const collect = exposeCollector()
   let passed = 0
   return (bytes) => {
     passed += bytes
@@ -33,4 +30,18 @@ export function createBufferCollector(everyBytes = 32 * 1024 * 1024): (bytes: nu
     passed = 0
     collect({ type: 'minor' })
   }
+}
+
+type Collect = (options: { readonly type: 'minor' }) => void
+
+/** V8 hands it out to new contexts only; that of the program is left without it. */
+function exposeCollector(): Collect {
+  // Flags are the process's, not the thread's: another thread that does the same may just have taken it back.
+  for (let attempt = 0; attempt < 100; attempt++) {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('globalThis.gc') as Collect | undefined
+    setFlagsFromString('--no-expose-gc')
+    if (collect !== undefined) return collect
+  }
+  return () => {}
 }

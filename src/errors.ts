@@ -30,6 +30,7 @@ const table = {
   internal_error: [500, 'Internal error'],
   method_not_implemented: [501, 'Method not implemented'],
   database_unavailable: [503, 'Database unavailable'],
+  document_unavailable: [503, 'API document not available'],
   token_state_unknown: [503, 'Token state unknown'],
   vault_unreadable: [500, 'Stored token unreadable'],
   refresh_postponed: [503, 'Refresh postponed'],
@@ -47,6 +48,8 @@ const table = {
   overloaded: [503, 'Overloaded'],
   shutting_down: [503, 'Shutting down'],
   upstream_timeout: [504, 'Upstream timed out'],
+  // asked with only-if-cached
+  not_cached: [504, 'Not cached'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ErrorCode = keyof typeof table

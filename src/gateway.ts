@@ -3,9 +3,13 @@ import manifest from '../package.json' with { type: 'json' }
 import { addUpRoutes } from './admin/add-up-routes.ts'
 import { createAdmin } from './admin/admin.ts'
 import { listRoutes } from './admin/list-routes.ts'
+import { createLogLevelEndpoint } from './admin/log-level.ts'
+import { createResponseCache } from './cache/cache.ts'
 import type { Config } from './config/config.ts'
 import { createReloader } from './config/reload.ts'
 import type { RoutingFile } from './config/routing.ts'
+import { createDashboard } from './dashboard/dashboard.ts'
+import { createOwnStatus } from './dashboard/own-status.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { registerGateway } from './discovery/register-gateway.ts'
 import type { Registration } from './discovery/registration.ts'
@@ -18,7 +22,10 @@ import { createPages } from './door/pages.ts'
 import { createOAuth } from './oauth/oauth.ts'
 import { gatewayMetrics } from './observability/gateway-metrics.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
+import { createLevelSwitch, type LevelChange } from './observability/log-level.ts'
 import { addUpMetrics, createMetrics } from './observability/metrics.ts'
+import { createRequestCounts } from './observability/request-counts.ts'
+import { createTracing } from './observability/tracing.ts'
 import { createDatabase, type Database } from './persistence/database.ts'
 import type { Embedded } from './persistence/embedded.ts'
 import type { EncryptionKey } from './persistence/sealer.ts'
@@ -27,6 +34,7 @@ import { createOutlierDetection } from './proxy/outlier.ts'
 import { createProxyRoutes } from './proxy/routes.ts'
 import { createUpstreams } from './proxy/upstreams.ts'
 import { createWebSocketRelay } from './proxy/websocket.ts'
+import { createRateLimits } from './rate/rate-limits.ts'
 import { createTokens } from './tokens/tokens.ts'
 import { alone, type JoinPeers } from './workers/peers.ts'
 
@@ -55,6 +63,8 @@ export interface GatewayParts {
   /** An embedded database that the process has open already; it stays open. */
   readonly embedded?: Embedded | undefined
   readonly log?: GatewayLog
+  /** Where its level is not the configured one. */
+  readonly logLevel?: LevelChange | undefined
   /** Followed while the gateway runs, where it is given. */
   readonly configFile?: RoutingFile
   /** The other processes of this gateway, where it has more than one. */
@@ -70,9 +80,11 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     parts.log ??
     createLog({
       level: config.logLevel,
+      paths: config.logPaths,
       format: config.environment === 'production' ? 'json' : 'people',
     })
   const { random = Math.random, encryptionKeys = [], embedded, configFile } = parts
+  const levels = createLevelSwitch({ log, change: parts.logLevel })
   let stopping = false
 
   const ownPaths = createOwnPaths(config.routePrefix)
@@ -97,19 +109,29 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     connectTimeoutMs: config.timeouts.connectMs,
     idleTimeoutMs: config.timeouts.idleMs,
   })
+  const database: Database | undefined =
+    config.database.kind === 'none'
+      ? undefined
+      : createDatabase({ config: config.database, ...gatewayTables, log, ...(embedded && { embedded }) })
+  const rateLimits = createRateLimits({
+    // The embedded one is this process's alone: there is nobody to share with.
+    database: config.database.kind === 'postgres' ? database : undefined,
+    schema: gatewayTables.schema,
+    log,
+  })
   const routes = createProxyRoutes({
     upstreams,
     outliers,
+    rateLimits,
     defaultTimeoutMs: config.timeouts.requestMs,
     random,
     log,
   })
   addressBook.subscribe(routes.update)
+  const requestCounts = createRequestCounts()
+  addressBook.subscribe(({ routes: now }) => requestCounts.retain(now))
+  const tracing = createTracing(config, { version: manifest.version, log })
   const identify = createIdentifyCaller(config.trustedProxies)
-  const database: Database | undefined =
-    config.database.kind === 'none'
-      ? undefined
-      : createDatabase({ config: config.database, ...gatewayTables, log, ...(embedded && { embedded }) })
   const tokens = createTokens({ config, encryptionKeys, database, log })
   const oauth = createOAuth({
     ...{ config, encryptionKeys, database, log },
@@ -134,35 +156,60 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     table: addressBook,
     version: manifest.version,
     tokens: config.database.kind !== 'none',
+    dashboard: config.environment !== 'production' && config.admin.port === undefined,
     dummies: config.tokens.dummies,
-    isOwn: ownPaths.includes,
     log,
   })
 
   const overload = createOverload({
     limitMs: config.protection.overloadDelayMs,
-    isExempt: createExemption(`${config.routePrefix}/admin`),
+    isExempt: createExemption(`${config.routePrefix}/admin`, `${config.routePrefix}/dashboard`),
     random,
     log,
   })
 
+  const cache = config.cacheSizeBytes > 0 ? createResponseCache(config.cacheSizeBytes) : undefined
   const observed = { addressBook, routes, config: reloader?.status }
   const metrics = createMetrics(
-    gatewayMetrics({ ...observed, outliers, overload, version: manifest.version }),
+    gatewayMetrics({
+      ...{ ...observed, outliers, overload, rateLimits, requestCounts, tokens, oauth, database, tracing },
+      ...{ cache, documents: pages.documents },
+      version: manifest.version,
+    }),
   )
-  const peers = (parts.peers ?? alone)({ routes: () => listRoutes(observed), metrics: metrics.snapshot })
+  const ownStatus = createOwnStatus({
+    ...{ listRoutes: () => listRoutes(observed), counts: requestCounts, overload },
+  })
+  const peers = (parts.peers ?? alone)({
+    ...{ routes: () => listRoutes(observed), metrics: metrics.snapshot },
+    ...{ status: ownStatus.status, traffic: ownStatus.traffic, logLevel: levels.ask },
+  })
 
+  const adminPrefix = config.admin.port === undefined ? config.routePrefix : ''
+  const adminGuard = { token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer }
+  const dashboard = createDashboard({
+    ...{ base: `${adminPrefix}/dashboard`, ...adminGuard, log },
+    gatherStatus: () => peers.gather('status'),
+    gatherTraffic: () => peers.gather('traffic'),
+    onNews: [outliers.subscribe, addressBook.subscribe],
+    asked: {
+      ...{ version: manifest.version, tokens, addressBook, documents: pages.documents },
+      state: () => (stopping ? 'stopping' : addressBook.ready() && tokens.ready() ? 'ready' : 'starting'),
+    },
+  })
   const admin = createAdmin({
-    base: config.admin.port === undefined ? `${config.routePrefix}/admin` : '/admin',
-    ...{ token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer },
+    ...{ base: `${adminPrefix}/admin`, ...adminGuard },
     ...{ ...observed, ownPaths, reservedHeaders, settings: config },
     scrape: async () => addUpMetrics(await peers.gather('metrics')),
     listRoutes: async () => addUpRoutes(await peers.gather('routes')),
+    logLevel: createLogLevelEndpoint((change) => peers.gather('logLevel', change)),
   })
   const door = createDoor({
-    ...{ config, log, random, identify, ownPaths, overload, reservedHeaders, outliers, routes, relay },
+    cache,
+    ...{ config, log, tracing, requestCounts, random, identify, ownPaths },
+    ...{ overload, reservedHeaders, outliers, routes, relay },
     ...{
-      admin,
+      ...{ admin, dashboard: dashboard.middleware },
       tokens: tokens.middleware,
       oauth: oauth.middleware,
       pages: pages.middleware,
@@ -186,16 +233,21 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     door.watch(config.drain.delayMs > 0)
     await Promise.all([registration?.stop(), delay(config.drain.delayMs)])
     relay.closeAll()
+    dashboard.stop()
     await door.close(AbortSignal.timeout(Math.max(1, config.drain.timeoutMs)))
     await pages.stop()
     reloader?.stop()
     await addressBook.stop()
     tokens.stop()
     await oauth.stop()
+    await rateLimits.stop()
     await database?.stop()
     outliers.stop()
     overload.stop()
+    ownStatus.stop()
     await upstreams.destroy()
+    await tracing?.stop()
+    levels.stop()
     log.flush()
   }
 
@@ -212,9 +264,11 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         if (config.database.kind === 'embedded') {
           await Promise.race([databaseStarted, delay(embeddedStartMs, undefined, { ref: false })])
         }
+        await tracing?.start()
         const { host, port, adminUrl } = await door.listen()
         pages.start()
         overload.start()
+        ownStatus.start()
         reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
         return { host, port, adminUrl }

@@ -28,6 +28,7 @@ export function openForStart(input: Pick<LoadInput, 'env' | 'cwd'> & Partial<Loa
 export function openLog(config: Config, worker?: number): GatewayLog {
   return createLog({
     level: config.logLevel,
+    paths: config.logPaths,
     format: config.environment === 'production' ? 'json' : 'people',
     ...(worker !== undefined && { worker }),
   })

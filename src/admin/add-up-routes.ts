@@ -60,14 +60,16 @@ function gather(
  * with how many they are.
  */
 function addUpInstance(own: InstanceView, views: readonly InstanceView[]): InstanceView {
-  const { reason: _, ejectedForMs: __, ...rest } = own
+  const { reason: _, ejectedForMs: __, slowStartForMs: ___, ...rest } = own
   const ejectedForMs = Math.max(0, ...views.map((view) => view.ejectedForMs ?? 0))
+  const slowStartForMs = Math.max(0, ...views.map((view) => view.slowStartForMs ?? 0))
   const reason = reasonOf(views)
   return {
     ...rest,
     usable: views.some(({ usable }) => usable),
     ...(reason !== undefined && { reason }),
     ...(ejectedForMs > 0 && { ejectedForMs }),
+    ...(slowStartForMs > 0 && { slowStartForMs }),
     weight: Math.max(...views.map(({ weight }) => weight)),
     ejections: Math.max(...views.map(({ ejections }) => ejections)),
     consecutiveFailures: sum(views.map(({ consecutiveFailures }) => consecutiveFailures)),

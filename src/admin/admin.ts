@@ -5,6 +5,7 @@ import type { Scrape } from '../observability/metrics.ts'
 import { createExplain, type ExplainOptions } from './explain.ts'
 import { type AdminGuardOptions, createAdminGuard } from './guard.ts'
 import type { RoutesView } from './list-routes.ts'
+import type { LogLevelEndpoint } from './log-level.ts'
 
 type Context = ParameterizedContext<DoorState>
 
@@ -13,6 +14,8 @@ export interface AdminOptions extends AdminGuardOptions, ExplainOptions {
   readonly base: string
   /** The live table, of all processes of this gateway. */
   readonly listRoutes: () => Promise<RoutesView>
+  /** The level of the log, of the same. */
+  readonly logLevel: LogLevelEndpoint
   /** The metrics of the same. */
   readonly scrape: () => Promise<Scrape>
 }
@@ -33,6 +36,7 @@ export function createAdmin(options: AdminOptions): Middleware<DoorState> {
       // Megabytes of a large table: Koa would write it twice, once for its length.
       return JSON.stringify(await options.listRoutes())
     },
+    [`${base}/log-level`]: () => options.logLevel.read(),
     [`${base}/explain`]({ query, state }) {
       const { method, url } = query
       if (typeof method !== 'string' || typeof url !== 'string' || method === '' || url === '') {
@@ -42,15 +46,23 @@ export function createAdmin(options: AdminOptions): Middleware<DoorState> {
     },
   }
 
+  const changes: Readonly<Record<string, (ctx: Context) => unknown>> = {
+    [`${base}/log-level`]: (ctx) => options.logLevel.change(ctx),
+  }
+
   return function admin(ctx, next) {
     const { path } = ctx.state
     if (path !== '/metrics' && path !== base && !path.startsWith(`${base}/`)) return next()
     // Also of what is not there: a stranger learns nothing here.
     return guard(ctx, async () => {
-      const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined
+      const mayChange = Object.hasOwn(changes, path)
+      const isChange = ctx.method === 'PUT' && mayChange
+      const known = isChange ? changes : endpoints
+      const endpoint = Object.hasOwn(known, path) ? known[path] : undefined
       if (endpoint === undefined) return next()
-      if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
-        throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET, HEAD' } })
+      if (!isChange && ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+        const headers = { Allow: mayChange ? 'GET, HEAD, PUT' : 'GET, HEAD' }
+        throw new GatewayError('method_not_allowed', { headers })
       }
       ctx.set('Cache-Control', 'no-store')
       ctx.body = await endpoint(ctx)

@@ -62,6 +62,7 @@ export function createAdminGuard({ token, guard, issuer }: AdminGuardOptions): M
         headers: { 'WWW-Authenticate': 'Bearer error="insufficient_scope", scope="admin"' },
       })
     }
+    state.subject = pass.identity.subject
     return next()
   }
 }

@@ -18,6 +18,8 @@ export interface InstanceView {
   readonly reason?: string
   /** Milliseconds until it may come back; undefined where it is not ejected. */
   readonly ejectedForMs?: number
+  /** Milliseconds until it has come to its share; undefined where it has, or has not begun to. */
+  readonly slowStartForMs?: number
   /** By its source's word. */
   readonly assignedWeight: number
   /** What it is given now beside the one that gets most: 1 for as much. */
@@ -78,15 +80,17 @@ function viewUpstream(
   }
   const { ejections, consecutiveFailures, inFlight } = upstream
   const ejectedForMs = Math.max(0, Math.ceil(upstream.ejectedUntil - now))
+  const slowStartForMs = slowStartLeft(upstream, slowStartMs, now)
   const isFull = inFlight >= perInstance
   const reason =
     reasonOf(upstream, isUsable, ejectedForMs) ??
     (isFull ? `has as many requests as it may have at a time, ${perInstance}` : undefined) ??
-    slowStartOf(upstream, slowStartMs, now)
+    slowStartOf(slowStartForMs)
   return {
     usable: isUsable,
     ...(reason !== undefined && { reason }),
     ...(ejectedForMs > 0 && { ejectedForMs }),
+    ...(slowStartForMs > 0 && { slowStartForMs }),
     assignedWeight,
     weight: Math.round(upstream.weight * 100) / 100,
     ejections,
@@ -103,10 +107,14 @@ function reasonOf(upstream: Upstream, isUsable: boolean, ejectedForMs: number): 
   return isUsable ? `${times}; used all the same, as too few others are left` : times
 }
 
-function slowStartOf({ warmingSince }: Upstream, slowStartMs: number, now: number): string | undefined {
-  const leftMs = warmingSince + slowStartMs - now
-  if (leftMs <= 0 || leftMs > slowStartMs) return undefined
-  return `slow start: comes to its share within ${Math.ceil(leftMs / 1000)} s`
+/** 0 where it is over, or has not begun. */
+function slowStartLeft({ warmingSince }: Upstream, slowStartMs: number, now: number): number {
+  const leftMs = Math.ceil(warmingSince + slowStartMs - now)
+  return leftMs > slowStartMs ? 0 : Math.max(0, leftMs)
+}
+
+function slowStartOf(leftMs: number): string | undefined {
+  return leftMs === 0 ? undefined : `slow start: comes to its share within ${Math.ceil(leftMs / 1000)} s`
 }
 
 /** The proxy knows instances by where they are; the id may change with the source. */

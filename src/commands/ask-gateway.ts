@@ -12,21 +12,27 @@ const timeoutMs = 10_000
 const whereabouts = ['NODE_ENV', 'PORT', 'HOST', 'ROUTE_PREFIX', 'ADMIN_PORT', 'ADMIN_HOST', 'ADMIN_TOKEN']
 
 /**
- * Asks an admin endpoint of a running gateway: the one at `url`, or the one that the same environment and `.env` would
+ * Asks an admin endpoint of a running gateway, or has it change something: the one at `url`, or the one that the same environment and `.env` would
  * start.
  *
  * @param path with its query, such as `/admin/routes`
  * @param url where the endpoints are mounted; undefined for where the settings say
+ * @param change what is to be from now on; undefined where nothing is
  * @returns the reply's JSON, which the gateway vouches for
  * @throws Error saying what to do where it cannot be reached, refuses or is something else
  */
-export async function askGateway(path: string, url: string | undefined, context: CommandContext) {
+export async function askGateway(
+  path: string,
+  url: string | undefined,
+  context: CommandContext,
+  change?: Readonly<Record<string, unknown>>,
+) {
   const { environment } = readEnvironment(context.env, context.cwd)
   const { values, faults } = readSettings(environment)
   const concerning = faults.filter(({ place }) => 'variable' in place && whereabouts.includes(place.variable))
   if (concerning.length > 0) throw new ConfigError(concerning)
   const base = url === undefined ? defaultUrl(values) : givenUrl(url)
-  const { status, text } = await get(`${base}${path}`, base, values.ADMIN_TOKEN)
+  const { status, text } = await ask(`${base}${path}`, base, values.ADMIN_TOKEN, change)
   const reply = parsed(text)
   if (status === 200 && reply !== undefined) return reply
   throw new Error(refusal(base, status, reply, values.ADMIN_TOKEN !== undefined))
@@ -59,13 +65,20 @@ function givenUrl(text: string): string {
   )
 }
 
-async function get(url: string, base: string, token: string | undefined) {
+async function ask(
+  url: string,
+  base: string,
+  token: string | undefined,
+  change: Readonly<Record<string, unknown>> | undefined,
+) {
   try {
     const { statusCode, body } = await request(url, {
       headers: {
         accept: 'application/json',
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(change && { 'content-type': 'application/json' }),
       },
+      ...(change && { method: 'PUT', body: JSON.stringify(change) }),
       signal: AbortSignal.timeout(timeoutMs),
     })
     return { status: statusCode, text: await body.text() }
@@ -102,6 +115,7 @@ function refusal(base: string, status: number, reply: unknown, hasToken: boolean
       : 'set ADMIN_TOKEN in the environment or .env as the gateway has it'
     return `the gateway at ${base} refuses (${status}${detail === undefined ? '' : `: ${detail}`}): ${remedy}`
   }
+  if (status === 400 && detail !== undefined) return detail
   if (status === 404) {
     return (
       `there are no admin endpoints at ${base}: in production, and wherever ADMIN_PORT is set, they are on a port of ` +

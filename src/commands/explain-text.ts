@@ -1,5 +1,6 @@
 import type { Explanation } from '../admin/explain.ts'
 import { budget, ejection, limit, slowStart } from './explain-health-text.ts'
+import { rate } from './explain-rate-text.ts'
 import { instanceLines, sourceLine } from './routes.ts'
 import { alignColumns, spokenDuration } from './text-table.ts'
 
@@ -14,6 +15,7 @@ export function explanationText(explanation: Explanation): string[] {
     ['strip', strip(explanation)],
     ['auth', auth(explanation)],
     ['inject', inject(explanation)],
+    ['cache', cache(explanation)],
     ['instances', instances(explanation)],
     ['canary', canary(explanation)],
     ['mirror', mirror(explanation)],
@@ -22,6 +24,7 @@ export function explanationText(explanation: Explanation): string[] {
     ['ejection', ejection(explanation.route)],
     ['slow start', slowStart(explanation.route)],
     ['limit', limit(explanation.route)],
+    ['rate', rate(explanation.route)],
     ['settings', settings(explanation)],
     ['removed', explanation.headers === undefined ? [] : inLines(explanation.headers.removed)],
     ['added', explanation.headers?.added ?? []],
@@ -93,6 +96,17 @@ function inject({ inject }: Explanation): string[] {
   return [configured ? line : `${line}; but ${provider} is not configured: who brings a token is refused`]
 }
 
+function cache({ route, method }: Explanation): string[] {
+  if (route?.cache === undefined) return []
+  const { defaultSeconds } = route.cache
+  const silent =
+    defaultSeconds === 0
+      ? 'those that do not say for how long are not kept fresh'
+      : `those that do not say for how long are fresh for ${spokenDuration(defaultSeconds * 1000)}`
+  const asked = method === 'GET' || method === 'HEAD' ? '' : `; a ${method} is always forwarded`
+  return [`replies are stored as they permit; ${silent}${asked}`]
+}
+
 function instances({ route }: Explanation): string[] {
   if (route === undefined) return []
   if (route.instances.length === 0) return ['none']
@@ -140,9 +154,9 @@ function retries({ retries, method, route }: Explanation): string[] {
 
 /** What is said by no topic above. */
 const told = new Set([
-  ...['prefix', 'service', 'source', 'provenance', 'strip', 'auth', 'scopes', 'inject', 'openapi'],
+  ...['prefix', 'service', 'source', 'provenance', 'strip', 'auth', 'scopes', 'inject', 'openapi', 'cache'],
   ...['timeoutMs', 'retries', 'retryBudget', 'balance', 'instances', 'canary', 'mirror'],
-  ...['health', 'concurrency'],
+  ...['health', 'concurrency', 'rate'],
 ])
 
 /** What else the route says, whatever it may come to say, each under its own name. */

@@ -2,10 +2,14 @@ import { check } from './check.ts'
 import { AlreadyTold, type Command, type CommandContext, UsageError } from './command.ts'
 import { explain } from './explain.ts'
 import { keys } from './keys.ts'
+import { logLevel } from './log-level.ts'
 import { routes } from './routes.ts'
 
 /** Every command by name; a new one is a file and a line. */
-const commands: Readonly<Record<string, Command>> = { check, routes, explain, keys }
+const commands: Readonly<Record<string, Command>> = {
+  ...{ check, routes, explain, keys },
+  'log-level': logLevel,
+}
 
 export interface RunContext extends CommandContext {
   /** Writes a line to standard error. */

@@ -2,6 +2,7 @@ import type { ConsulOptions } from '../discovery/consul/settings.ts'
 import type { Description } from '../discovery/description.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 import type { ConfiguredProvider, ProviderOff } from '../oauth/provider.ts'
+import type { SettingValues } from './settings.ts'
 
 /** Everything the gateway was told, checked and frozen: the only thing createGateway reads. */
 export interface Config {
@@ -12,7 +13,9 @@ export interface Config {
   readonly publicUrl: string
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */
   readonly routePrefix: string
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly logLevel: LogLevel
+  /** Whether the log and the traces tell paths, or routes alone. */
+  readonly logPaths: 'full' | 'route'
   /** CIDRs whose `X-Forwarded-*` are believed. */
   readonly trustedProxies: readonly string[]
   readonly timeouts: {
@@ -24,6 +27,8 @@ export interface Config {
     /** Longest silence on an open WebSocket. */
     readonly webSocketIdleMs: number
   }
+  /** For stored replies, of each process; 0 for no cache. */
+  readonly cacheSizeBytes: number
   readonly drain: { readonly delayMs: number; readonly timeoutMs: number }
   /** Processes that serve together. */
   readonly workers: number
@@ -42,6 +47,8 @@ export interface Config {
   readonly oauth: OAuthConfig
   readonly protection: ProtectionConfig
   readonly admin: AdminConfig
+  /** Undefined where traces are off. */
+  readonly tracing: TracingConfig | undefined
   /** Where the gateway registers itself, if it does. */
   readonly registration: RegistrationConfig | undefined
 }
@@ -118,6 +125,27 @@ interface ProtectionConfig {
   readonly overloadDelayMs: number
   readonly tokenRate: RateConfig
   readonly tokenFailureRate: RateConfig
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** To whom spans are told, in OpenTelemetry's protocol over HTTP, and which. */
+export interface TracingConfig {
+  readonly url: string
+  /** Hold secrets. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly timeoutMs: number
+  readonly compression: 'gzip' | 'none'
+  readonly serviceName: string
+  /** What else is said of the gateway. */
+  readonly resource: Readonly<Record<string, string>>
+  readonly sampler: { readonly name: SettingValues['OTEL_TRACES_SAMPLER']; readonly ratio: number }
+  readonly batch: {
+    readonly delayMs: number
+    readonly timeoutMs: number
+    readonly queueSize: number
+    readonly batchSize: number
+  }
 }
 
 /** Where the gateway tells an operator how it is doing. */

@@ -14,6 +14,7 @@ import { type FileText, type RoutingFile, readRouting } from './routing.ts'
 import type { SettingValues } from './settings.ts'
 import type { DiscoverySources } from './sources.ts'
 import { readTokens } from './tokens.ts'
+import { readTracing } from './tracing.ts'
 import { readWorkers } from './workers-setting.ts'
 
 export interface LoadInput {
@@ -66,6 +67,7 @@ export function openConfig(input: LoadInput): OpenedConfig {
   const tokens = readTokens(read.values, faults)
   const oauth = readOAuth(read.values, environment, providers, faults)
   const admin = readAdmin(read.values, faults)
+  const tracing = readTracing(read.values, faults)
   faults.push(...fileFaults)
   if (faults.length > 0) throw new ConfigError(faults)
 
@@ -78,6 +80,7 @@ export function openConfig(input: LoadInput): OpenedConfig {
     publicUrl: values.PUBLIC_URL,
     routePrefix: values.ROUTE_PREFIX ?? '',
     logLevel: values.LOG_LEVEL,
+    logPaths: values.LOG_PATHS,
     trustedProxies: values.TRUSTED_PROXIES ?? [],
     timeouts: {
       connectMs: values.CONNECT_TIMEOUT,
@@ -85,6 +88,7 @@ export function openConfig(input: LoadInput): OpenedConfig {
       idleMs: values.IDLE_TIMEOUT,
       webSocketIdleMs: values.WEBSOCKET_IDLE_TIMEOUT,
     },
+    cacheSizeBytes: values.CACHE_SIZE,
     drain: { delayMs: values.DRAIN_DELAY, timeoutMs: values.DRAIN_TIMEOUT },
     workers,
     discovery: { sources: routing.sources, holdMs: values.DISCOVERY_HOLD },
@@ -101,6 +105,7 @@ export function openConfig(input: LoadInput): OpenedConfig {
       tokenFailureRate: values.TOKEN_FAILURE_LIMIT,
     },
     admin,
+    tracing,
     registration,
   })
   return { config, file, environment }

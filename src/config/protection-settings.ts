@@ -11,7 +11,8 @@ const origins = z
 
 const unitBytes = { '': 1, b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }
 const sizeMessage = 'expected a size such as 500kb, 10mb or 1gb'
-const size = z
+/** A number of bytes. */
+export const size = z
   .string()
   .toLowerCase()
   .regex(/^\d{1,9}(?:b|kb|mb|gb)?$/, sizeMessage)

@@ -3,10 +3,13 @@ import { z } from 'zod'
 import { duration, pathPrefix, timeout } from '../discovery/description.ts'
 import { host, port } from './address-schemas.ts'
 import { adminSettings } from './admin-settings.ts'
+import { cacheSetting } from './cache-setting.ts'
 import { databaseSettings } from './database-settings.ts'
+import { logSettings } from './log-settings.ts'
 import { oauthSettings } from './oauth-settings.ts'
 import { protectionSettings } from './protection-settings.ts'
 import { tokenSettings } from './token-settings.ts'
+import { tracingSettings } from './tracing-settings.ts'
 import { workersSetting } from './workers-setting.ts'
 
 /** One environment variable: how it is read, and what the documentation says of it. */
@@ -77,15 +80,7 @@ export const settings = {
     schema: trustedProxies,
     unset: 'none',
   },
-  LOG_LEVEL: {
-    group: 'Door',
-    meaning: 'debug, info, warn, error or silent',
-    schema: z.enum(
-      ['debug', 'info', 'warn', 'error', 'silent'],
-      'expected debug, info, warn, error or silent',
-    ),
-    default: 'info',
-  },
+  ...logSettings,
   DRAIN_DELAY: {
     group: 'Door',
     meaning: 'how long readiness fails before it stops accepting connections at shutdown',
@@ -101,6 +96,7 @@ export const settings = {
   ...workersSetting,
   ...protectionSettings,
   ...adminSettings,
+  ...tracingSettings,
   ...databaseSettings,
   ...tokenSettings,
   ...oauthSettings,
@@ -128,6 +124,7 @@ export const settings = {
     schema: timeout,
     default: '10m',
   },
+  ...cacheSetting,
   GATEWAY_CONFIG: {
     group: 'Address book',
     meaning: 'file of routes and services',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type BalancingPolicyName, balancingPolicies } from '../proxy/balance/index.ts'
+import { rateLimits } from './rate-settings.ts'
 
 // Every message begins with "expected": faults of gateway.yaml, the environment and tags are built from them.
 
@@ -140,6 +141,18 @@ const headerValue = z
     return { name: name.toLowerCase(), value }
   })
 
+const cacheMessage = 'expected whole seconds such as 30s or 5m, or false for no cache'
+
+/** Whole seconds, as HTTP counts lifetimes. */
+const cacheLifetime = z.union(
+  [
+    z.literal(false),
+    z.literal('false').transform(() => false as const),
+    duration.refine((ms) => ms % 1000 === 0, cacheMessage),
+  ],
+  cacheMessage,
+)
+
 const documentMessage = 'expected a path such as /openapi.json, or false for none'
 const portMessage = 'expected a port number from 1 to 65535, or the name of a port'
 const providerMessage = 'expected the name of a provider such as google'
@@ -175,6 +188,9 @@ export const descriptionSchema = z
       .string(providerMessage)
       .regex(/^[a-z][a-z0-9-]*$/, providerMessage)
       .describe('provider whose token of the caller is forwarded'),
+    cache: cacheLifetime.describe(
+      'replies are stored by RFC 9111: freshness lifetime of those that say nothing of it; false for no cache',
+    ),
     port: z
       .union(
         [
@@ -201,6 +217,7 @@ export const descriptionSchema = z
     ),
     queue: wholeNumber(0, 99_999).describe('requests that may wait where every instance has that many'),
     'queue-timeout': timeout.describe('for how long they wait'),
+    rate: rateLimits.describe('requests that each user or address may make on each of its paths'),
     'canary-of': serviceName.describe(
       'service of which this one answers some requests; it has no path of its own',
     ),

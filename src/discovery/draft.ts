@@ -45,6 +45,11 @@ function draftOf(
   if (description.enable === false) return { member: undefined, routes: [], problems }
   const settings = settingsOf(service, description)
   const member: Member = { description, routeAt: (place) => ({ ...settings, ...place }) }
+  if (typeof description.cache === 'number' && description.inject !== undefined) {
+    problems.push(
+      `service ${service.name}: replies made with the caller's token of ${description.inject} are never stored: cache has no effect`,
+    )
+  }
   // It has no path of its own, whoever says that it is one.
   const isCanary = (word?.['canary-of'] ?? service.description['canary-of']) !== undefined
   if (isCanary) return { member, routes: [], problems }
@@ -66,11 +71,19 @@ function settingsOf(service: Service, description: Description): Settings {
     retries: description.retries ?? 1,
     openapi: description.openapi ?? '/openapi.json',
     inject: description.inject,
+    cache: cacheOf(description),
     balance: description.balance ?? 'p2c',
     health: healthSettings(description),
     ...loadSettings(description),
     instances: service.instances,
   }
+}
+
+/** What comes with a provider's token is its owner's alone: no such reply is stored, whatever is said of it. */
+function cacheOf({ cache, inject }: Description): Route['cache'] {
+  return cache === undefined || cache === false || inject !== undefined
+    ? undefined
+    : { defaultSeconds: cache / 1000 }
 }
 
 /** What a service says of itself, without what is not for it to say. */
@@ -124,6 +137,7 @@ function routesOf(
       strip: strippable ? wanted : '',
       auth: guarded,
       scopes: scope ?? description.scope ?? [],
+      ...(description.rate && { rate: description.rate }),
     }
   })
 }

@@ -1,6 +1,7 @@
 import type { BalancingPolicyName } from '../proxy/balance/index.ts'
 import type { HealthSettings } from './health-settings.ts'
 import type { LoadSettings } from './load-settings.ts'
+import type { RateLimit } from './rate-settings.ts'
 import type { Instance } from './source.ts'
 
 /** One path prefix and the service it leads to, with every default filled in. */
@@ -16,6 +17,10 @@ export interface Route extends LoadSettings {
   readonly retries: number
   readonly openapi: string | false
   readonly inject: string | undefined
+  /** Undefined where replies are not stored: src/cache. */
+  readonly cache?: CacheSettings | undefined
+  /** All of which have to allow a request; those of a canary are the route's whose place it takes. */
+  readonly rate?: readonly RateLimit[] | undefined
   readonly balance: BalancingPolicyName
   /** The same object for every route of a service. */
   readonly health: HealthSettings
@@ -34,6 +39,12 @@ export interface Canary {
   readonly header: { readonly name: string; readonly value: string } | undefined
   /** The same place at the other service. */
   readonly route: Route
+}
+
+/** The cache of a route's replies. */
+export interface CacheSettings {
+  /** Freshness lifetime of replies that say nothing of it themselves; 0 for none. */
+  readonly defaultSeconds: number
 }
 
 interface Mirror {

@@ -1,42 +1,59 @@
 import type { Middleware, ParameterizedContext } from 'koa'
 import type { AccessEntry } from '../observability/log.ts'
 import type { Exchange } from '../proxy/exchange.ts'
+import type { CountRequests } from './count-requests.ts'
 import type { DoorServerOptions } from './server.ts'
 import type { DoorState } from './state.ts'
 
+export interface AccessLogOptions {
+  readonly access: (entry: AccessEntry) => void
+  readonly counted: CountRequests
+}
+
 /** One line for each request, after its reply: proxied or the gateway's own, good or bad. */
-export function createAccessLog({ access }: { access: (entry: AccessEntry) => void }): Middleware<DoorState> {
+export function createAccessLog({ access, counted }: AccessLogOptions): Middleware<DoorState> {
   return async function accessLog(ctx, next) {
     const startedAt = performance.now()
+    counted.begin()
     await next()
-    const { exchange } = ctx.state
+    const { exchange, path, trace } = ctx.state
     const forwarded = exchange?.route === undefined ? undefined : exchange
-    access({
+    const method = ctx.req.method ?? ''
+    const status = statusOf(forwarded) ?? ctx.status
+    const durationMs = performance.now() - startedAt
+    const entry: AccessEntry = {
       requestId: ctx.state.requestId,
-      method: ctx.req.method ?? '',
-      path: ctx.state.path,
-      status: statusOf(forwarded) ?? ctx.status,
-      durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
+      traceId: trace?.traceId,
+      method,
+      route: counted.end(path, forwarded?.route, method, status, durationMs),
+      path,
+      status,
+      durationMs: Math.round(durationMs * 100) / 100,
       clientAddress: ctx.state.caller.address,
+      subject: ctx.state.subject,
+      bytesReceived: forwarded?.bytesReceived || undefined,
       bytesSent: forwarded?.bytesSent || ownBytes(ctx),
       service: forwarded?.route?.service,
       instance: forwarded?.upstream?.address,
       attempts: forwarded?.attempts,
       errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
-    })
+    }
+    access(entry)
+    trace?.span?.end(entry)
   }
 }
 
 /** The same of what came to no request at all. */
 export function createUnparsableLog({
   access,
-}: {
-  access: (entry: AccessEntry) => void
-}): DoorServerOptions['onUnparsable'] {
-  return (error, socket, requestId) =>
+  counted,
+}: AccessLogOptions): DoorServerOptions['onUnparsable'] {
+  return (error, socket, requestId) => {
+    counted.begin()
     access({
       requestId,
       method: '-',
+      route: counted.end('-', undefined, '-', error.status, 0),
       path: '-',
       status: error.status,
       durationMs: 0,
@@ -44,6 +61,7 @@ export function createUnparsableLog({
       bytesSent: 0,
       errorCode: error.code,
     })
+  }
 }
 
 /** The body that Koa is about to write, where it is Koa that writes. */

@@ -16,7 +16,7 @@ export interface Cors {
 const methods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** What a front end may read besides the headers that the Fetch standard lets through (§2.2.6). */
-const exposed = 'X-Request-Id, WWW-Authenticate, Retry-After, ETag, Location'
+const exposed = 'X-Request-Id, WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, ETag, Location'
 
 /** Ten minutes: a list that has been made shorter is soon believed. Chromium keeps a preflight for 2 hours at most. */
 const preflightSeconds = '600'

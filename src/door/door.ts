@@ -3,6 +3,8 @@ import { createAdminServer } from '../admin/server.ts'
 import { createBufferCollector } from '../collector.ts'
 import type { Config } from '../config/config.ts'
 import type { GatewayLog } from '../observability/log.ts'
+import type { RequestCounts } from '../observability/request-counts.ts'
+import type { Tracing } from '../observability/tracing.ts'
 import type { OutlierDetection } from '../proxy/outlier.ts'
 import { createProxy, type ProxyOptions } from '../proxy/proxy.ts'
 import type { ProxyRoutes } from '../proxy/routes.ts'
@@ -11,6 +13,7 @@ import { createAccessLog, createUnparsableLog } from './access-log.ts'
 import { createBegin } from './begin.ts'
 import { createBodyLimit } from './body-limit.ts'
 import { createCors } from './cors.ts'
+import { createCountRequests } from './count-requests.ts'
 import { createErrorBoundary } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import type { Overload } from './overload.ts'
@@ -34,10 +37,14 @@ interface DoorOptions
   readonly config: Config
   /** On the main port or their own, as the configuration has it. */
   readonly admin: Middleware<DoorState>
+  readonly dashboard: Middleware<DoorState>
   readonly log: GatewayLog
+  readonly tracing: Tracing | undefined
+  readonly requestCounts: Pick<RequestCounts, 'begin' | 'count'>
   readonly random: () => number
   readonly identify: IdentifyCaller
   readonly guard: ProxyOptions['guard']
+  readonly cache: ProxyOptions['cache']
   readonly overload: Overload
   readonly routes: ProxyRoutes
   readonly relay: WebSocketRelay
@@ -50,7 +57,8 @@ interface DoorOptions
 /** Puts the door together: what every request passes, and the servers in front of it. */
 export function createDoor(options: DoorOptions): Door {
   const { config, log, random, identify, overload, routes, relay, outliers, reservedHeaders } = options
-  const { admin, tokens, oauth, pages, readyz, ownPaths, guard, leaving, acceptTurn } = options
+  const { admin, dashboard, tokens, oauth, pages, readyz, ownPaths, guard, leaving, acceptTurn, tracing } =
+    options
   const { corsOrigins, bodyLimit: bodyLimitBytes } = config.protection
   const hasAdminPort = config.admin.port !== undefined
   const namesNoProxy = config.environment === 'production' && config.trustedProxies.length === 0
@@ -58,9 +66,10 @@ export function createDoor(options: DoorOptions): Door {
   const cors = corsOrigins.length === 0 ? undefined : createCors({ origins: corsOrigins })
   const bodyLimit = bodyLimitBytes === undefined ? undefined : createBodyLimit({ bytes: bodyLimitBytes })
   const secureReply = createSecureReply({ publicUrl: config.publicUrl })
+  const counted = createCountRequests(options.requestCounts, config.routePrefix)
   const everywhere = {
-    begin: createBegin({ identify }),
-    accessLog: createAccessLog(log),
+    begin: createBegin({ identify, tracing }),
+    accessLog: createAccessLog({ access: log.access, counted }),
     errorBoundary: createErrorBoundary({ log, secureReply, draining: leaving }),
     securityHeaders: createSecurityHeaders(secureReply),
     readyz,
@@ -75,8 +84,9 @@ export function createDoor(options: DoorOptions): Door {
       amendReply: cors?.amendReply,
       draining: leaving,
     },
-    identify: (state) => forwardedIdentity(state.caller, state.requestId),
+    identify: (state) => forwardedIdentity(state.caller, state.requestId, state.trace),
     guard,
+    cache: options.cache,
   })
 
   const app = new Koa<DoorState>()
@@ -86,6 +96,7 @@ export function createDoor(options: DoorOptions): Door {
     ownPaths,
     unnamedProxy: namesNoProxy ? createUnnamedProxyNotice(log) : undefined,
     admin: hasAdminPort ? undefined : admin,
+    dashboard: hasAdminPort ? undefined : dashboard,
     ...{ tokens, oauth, pages },
     bodyLimit: bodyLimit?.middleware,
     proxy,
@@ -93,20 +104,20 @@ export function createDoor(options: DoorOptions): Door {
   // Koa reports here what goes wrong after its last middleware: a client that left while a page was written.
   app.on('error', (error: Error) => log.debug({ error: error.message }, 'reply not delivered'))
 
-  const onUnparsable = createUnparsableLog(log)
+  const onUnparsable = createUnparsableLog({ access: log.access, counted })
   const server = createDoorServer({
     onRequest: app.callback(),
     turnAway: createTurnAway({ overload, cors, secureReply, draining: leaving }),
     welcomesBody: bodyLimit?.welcomes,
     onWebSocket: createWebSocketDoor({
       ...{ overload, ownPaths, routes, relay, identify, guard, log },
-      access: log.access,
+      ...{ access: log.access, counted, tracing },
     }),
     onUnparsable,
     acceptTurn,
   })
   const adminServer = createAdminServer(config.admin, {
-    ...{ rooms: { ...everywhere, admin }, onUnparsable, acceptTurn, log },
+    ...{ rooms: { ...everywhere, admin, dashboard }, onUnparsable, acceptTurn, log },
   })
 
   return {

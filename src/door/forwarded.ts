@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { RequestTrace } from '../observability/trace.ts'
 import type { ForwardedIdentity } from '../proxy/headers.ts'
 
 /** Who is at the other end, as far as it can be believed. */
@@ -52,11 +53,16 @@ export function createIdentifyCaller(trustedProxies: readonly string[]): Identif
 }
 
 /** What the house is told of the caller. */
-export function forwardedIdentity(caller: Caller, requestId: string): ForwardedIdentity {
+export function forwardedIdentity(
+  caller: Caller,
+  requestId: string,
+  trace?: RequestTrace,
+): ForwardedIdentity {
   const { chain, host, proto } = caller
   const elements = chain.includes(',') ? chain.split(', ').map(forwardedFor).join(', ') : forwardedFor(chain)
   return {
     requestId,
+    trace,
     forwardedFor: chain,
     forwardedHost: host,
     forwardedProto: proto,

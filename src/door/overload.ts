@@ -158,9 +158,10 @@ function createUtilization(): () => number {
  * What is always let in: how an orchestrator, an operator and a collector see how the gateway is doing, which is never
  * of more use. By the target as it came: what is spelt in another way is no probe's.
  *
- * @param admin where the admin endpoints are, as `/admin`
+ * @param bases where the admin endpoints are, as `/admin`
  */
-export function createExemption(admin: string): (target: string) => boolean {
-  const exempt = new RegExp(`^(?:/livez|/readyz|/metrics|${RegExp.escape(admin)}(?:/[\\w-]+)*)(?:\\?|$)`)
+export function createExemption(...bases: readonly string[]): (target: string) => boolean {
+  const own = bases.map((base) => RegExp.escape(base)).join('|')
+  const exempt = new RegExp(`^(?:/livez|/readyz|/metrics|(?:${own})(?:/[\\w-]+(?:\\.\\w+)?)*)(?:\\?|$)`)
   return (target) => exempt.test(target)
 }

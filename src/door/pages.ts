@@ -2,16 +2,16 @@ import Router from '@koa/router'
 import type { Context, Middleware, Next } from 'koa'
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
-import { createDocumentCollector, type TableReader } from '../openapi/collect.ts'
+import { createDocumentCollector, type DocumentCollector, type TableReader } from '../openapi/collect.ts'
 import { createGatewayDocument } from '../openapi/document.ts'
-import { createOpenapiEndpoint } from '../openapi/endpoint.ts'
+import { createOpenapiEndpoints } from '../openapi/endpoint.ts'
+import { createPublisher } from '../openapi/publish.ts'
+import { createWorkshop } from '../openapi/workshop.ts'
 import { createDocs } from './docs.ts'
 import { createWelcome, type WelcomeOptions } from './welcome.ts'
 
 export interface PagesOptions extends WelcomeOptions {
   readonly table: TableReader & WelcomeOptions['table']
-  /** Whether the gateway itself answers a path. */
-  readonly isOwn: (path: string) => boolean
   /** Whether the gateway has tokens of its own, and dummies: the API document tells of them. */
   readonly tokens: boolean
   readonly dummies: boolean
@@ -21,6 +21,8 @@ export interface PagesOptions extends WelcomeOptions {
 export interface Pages {
   /** Answers the welcome, Swagger UI and the API document, and leaves every other path to the next one. */
   readonly middleware: Middleware
+  /** What is known of each service's API document. */
+  readonly documents: DocumentCollector['collected']
   /** Starts to collect the services' API documents. */
   start(): void
   /** Ends every fetch and timer. */
@@ -29,24 +31,36 @@ export interface Pages {
 
 /** What the gateway shows of itself, under `ROUTE_PREFIX`. */
 export function createPages(options: PagesOptions): Pages {
-  const { routePrefix, table, isOwn, log } = options
-  const collector = createDocumentCollector({ table, log })
+  const { routePrefix, table, log } = options
+  const workshop = createWorkshop()
+  const collector = createDocumentCollector({ table, workshop, log })
   const own = createGatewayDocument(options)
+  const publisher = createPublisher({ own, routePrefix, table, collector, workshop, log })
+  const openapi = createOpenapiEndpoints({ routePrefix, publisher, collector, table })
   const docs = createDocs({ routePrefix })
 
   const router = new Router({ strict: true, sensitive: true })
   router.get(routePrefix === '' ? '/' : [routePrefix, `${routePrefix}/`], createWelcome(options))
   router.get([`${routePrefix}/docs`, `${routePrefix}/docs/`], docs.page)
   router.get(`${routePrefix}/docs/assets/:version/:file`, docs.asset)
-  router.get(`${routePrefix}/openapi.json`, createOpenapiEndpoint({ own, table, collector, isOwn }))
+  router.get(`${routePrefix}/openapi.json`, openapi.whole)
+  router.get(`${routePrefix}/openapi`, openapi.list)
+  router.get(`${routePrefix}/openapi/:file`, openapi.single)
   const routes = router.routes()
 
   return {
     middleware(ctx, next) {
       return routes(ctx as Parameters<typeof routes>[0], () => refuseOtherMethods(ctx, next))
     },
-    start: collector.start,
-    stop: collector.stop,
+    documents: collector.collected,
+    start() {
+      collector.start()
+      publisher.start()
+    },
+    async stop() {
+      publisher.stop()
+      await Promise.all([collector.stop(), workshop.stop()])
+    },
   }
 
   /** Where no page answered: a path of ours may have been asked for with another method. */

@@ -24,6 +24,8 @@ export interface Rooms {
   readonly oauth: Middleware<DoorState>
   /** `/admin/*` and `/metrics`, where they have no port of their own. */
   readonly admin: Middleware<DoorState> | undefined
+  /** `/dashboard` and what is under it, where the admin endpoints are on this port. */
+  readonly dashboard: Middleware<DoorState> | undefined
   /** Welcome, Swagger UI and the API document, under `ROUTE_PREFIX`. */
   readonly pages: Middleware<DoorState>
   /** Where there is a limit. */
@@ -47,6 +49,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
       rooms.tokens, //                          /tokens/*, /.well-known/*
       rooms.oauth, //                           /oauth/*, /login
       ...(rooms.admin ? [rooms.admin] : []), // /admin/*, /metrics
+      ...(rooms.dashboard ? [rooms.dashboard] : []), // /dashboard
       rooms.pages, //                           /, /docs, /openapi.json
       notFound,
     ]),
@@ -60,6 +63,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
 export interface AdminRooms
   extends Pick<Rooms, 'begin' | 'accessLog' | 'errorBoundary' | 'securityHeaders' | 'readyz'> {
   readonly admin: Middleware<DoorState>
+  readonly dashboard: Middleware<DoorState>
 }
 
 /**
@@ -75,6 +79,7 @@ export function mountAdminRoutes(app: Koa<DoorState>, rooms: AdminRooms): void {
   app.use(at('/livez', livez))
   app.use(at('/readyz', rooms.readyz))
   app.use(rooms.admin) //                       /admin/*, /metrics
+  app.use(rooms.dashboard) //                   /dashboard
   app.use(notFound)
 }
 

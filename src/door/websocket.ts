@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
+import type { Tracing } from '../observability/tracing.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketRelay } from '../proxy/websocket.ts'
 import type { WebSocketOutcome } from '../proxy/websocket-request.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Pass } from '../tokens/verified.ts'
+import type { CountRequests } from './count-requests.ts'
 import { asGatewayError } from './error-boundary.ts'
 import { forwardedIdentity, type IdentifyCaller } from './forwarded.ts'
 import { checkHost } from './host.ts'
@@ -15,6 +18,7 @@ import type { OwnPaths } from './own-paths.ts'
 import { checkTarget } from './path.ts'
 import { requestId } from './request-id.ts'
 import { writeProblem } from './server.ts'
+import { beginTrace } from './trace-request.ts'
 import { overloadedError } from './turn-away.ts'
 
 export interface WebSocketDoorOptions {
@@ -25,6 +29,8 @@ export interface WebSocketDoorOptions {
   readonly identify: IdentifyCaller
   readonly guard: Guard
   readonly access: (entry: AccessEntry) => void
+  readonly counted: CountRequests
+  readonly tracing: Pick<Tracing, 'begin'> | undefined
   readonly log: Log
 }
 
@@ -33,7 +39,7 @@ export interface WebSocketDoorOptions {
  * sees: the same steps as in routes.ts, in the same order.
  */
 export function createWebSocketDoor(options: WebSocketDoorOptions) {
-  const { overload, ownPaths, routes, relay, identify, guard, access, log } = options
+  const { overload, ownPaths, routes, relay, identify, guard, access, counted, log, tracing } = options
   return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     // No line in the access log, as of requests (turn-away.ts).
     if (overload.turnsAway(incoming.url ?? '/')) {
@@ -41,24 +47,38 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       return
     }
     const startedAt = performance.now()
+    counted.begin()
     const id = requestId(incoming.rawHeaders)
     const caller = identify(incoming)
+    const trace = beginTrace(incoming, caller, tracing)
+    const { bytesRead = 0, bytesWritten = 0 } = socket as Partial<Socket>
+    let subject: string | undefined
     let path = '-'
     let route: ProxyRoute | undefined
-    const done = ({ status, attempts, upstream, failure }: WebSocketOutcome) =>
-      access({
+    const done = ({ status, attempts, upstream, failure }: WebSocketOutcome) => {
+      const durationMs = performance.now() - startedAt
+      const method = incoming.method ?? ''
+      const { bytesRead: read = 0, bytesWritten: written = 0 } = socket as Partial<Socket>
+      const entry: AccessEntry = {
         requestId: id,
-        method: incoming.method ?? '',
+        traceId: trace?.traceId,
+        method,
+        route: counted.end(path, route, method, status, durationMs),
         path,
         status,
-        durationMs: performance.now() - startedAt,
+        durationMs,
         clientAddress: caller.address,
-        bytesSent: 0,
+        subject,
+        bytesReceived: (status === 101 && head.length + read - bytesRead) || undefined,
+        bytesSent: status === 101 ? written - bytesWritten : 0,
         service: route?.service,
         instance: upstream?.address,
         attempts,
         errorCode: failure?.code,
-      })
+      }
+      access(entry)
+      trace?.span?.end(entry)
+    }
     const refuse = (error: GatewayError) => writeProblem(socket, error, id)
     function turnAway(thrown: unknown): void {
       const error = asGatewayError(thrown, id, log)
@@ -67,7 +87,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
     }
     function enter(to: ProxyRoute, pass: Pass | undefined): void {
-      const identity = forwardedIdentity(caller, id)
+      to.rate?.enter(caller.address, pass)
+      subject = pass?.identity.subject
+      const identity = forwardedIdentity(caller, id, trace)
       relay.relay({ incoming, socket, head, route: to, identity, pass, refuse, done })
     }
     try {

@@ -9,6 +9,8 @@ export interface WelcomePage {
   readonly version: string
   /** Whether there is a login page. */
   readonly login: boolean
+  /** Whether the dashboard is on this port, and the page is not for the public. */
+  readonly dashboard: boolean
   readonly style: string
 }
 
@@ -19,6 +21,7 @@ export function renderWelcome({
   routes,
   version,
   login,
+  dashboard,
   style,
 }: WelcomePage): string {
   const services = [...Map.groupBy(routes, (route) => route.service)].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -35,6 +38,7 @@ ${pageHead('munjigi', style)}
       <p class="actions">
         <a class="button" href="${routePrefix}/docs">Open the API docs</a>
         ${login ? html`<a href="${routePrefix}/login">Log in</a>` : ''}
+        ${dashboard ? html`<a href="${routePrefix}/dashboard">Dashboard</a>` : ''}
         <a href="${routePrefix}/openapi.json">openapi.json</a>
       </p>
     </header>

@@ -16,11 +16,13 @@ export interface WelcomeOptions {
   readonly version: string
   /** Whether the gateway has tokens of its own, and so a login page. */
   readonly tokens: boolean
+  /** Whether it leads to the dashboard. */
+  readonly dashboard: boolean
 }
 
 /** `GET /`: a page where a browser asks for one, JSON for everybody else. */
 export function createWelcome(options: WelcomeOptions): Middleware {
-  const { routePrefix, publicUrl, table, version, tokens } = options
+  const { routePrefix, publicUrl, table, version, tokens, dashboard } = options
   const style = readFileSync(new URL('welcome.css', import.meta.url), 'utf8')
   const styleSource = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
   const welcome: Welcome = {
@@ -42,6 +44,6 @@ export function createWelcome(options: WelcomeOptions): Middleware {
     securePage(ctx, { 'style-src': styleSource, 'img-src': favicon.source })
     ctx.type = 'html'
     const { routes } = table.current()
-    ctx.body = renderWelcome({ routePrefix, publicUrl, routes, version, login: tokens, style })
+    ctx.body = renderWelcome({ routePrefix, publicUrl, routes, version, login: tokens, dashboard, style })
   }
 }

@@ -44,7 +44,10 @@ export function createAct({ guard, issuer }: ActorOptions): OAuthStep {
   }
 
   return async function act(ctx, next) {
-    ctx.state.actor = await actorOf(ctx as OAuthContext)
+    const actor = await actorOf(ctx as OAuthContext)
+    ctx.state.actor = actor
+    // Whom a client names is not who is calling.
+    if (actor.kind === 'user') ctx.state.subject = actor.subject
     return next()
   }
 }

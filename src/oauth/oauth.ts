@@ -2,6 +2,7 @@ import type { Middleware } from 'koa'
 import type { Config } from '../config/config.ts'
 import type { DoorState } from '../door/state.ts'
 import type { Log } from '../observability/log.ts'
+import { createTally, type Tally } from '../observability/tally.ts'
 import type { Database } from '../persistence/database.ts'
 import { createSealer, type EncryptionKey } from '../persistence/sealer.ts'
 import { createIdentifyClient } from '../tokens/clients.ts'
@@ -24,6 +25,8 @@ export interface OAuth {
   readonly middleware: Middleware<DoorState>
   /** The guard of routes, which also hands houses what they inject. */
   readonly guard: Guard
+  /** By provider and result, where there is a database. */
+  readonly counts: { readonly refreshes: Tally; readonly logins: Tally }
   start(): void
   stop(): Promise<void>
 }
@@ -43,11 +46,13 @@ export interface OAuthOptions {
 export function createOAuth(options: OAuthOptions): OAuth {
   const { config, encryptionKeys, database, tokens, guard, log } = options
   const { publicUrl, routePrefix, oauth } = config
+  const counts = { refreshes: createTally(), logins: createTally() }
   if (database === undefined || tokens === undefined || config.database.kind === 'none') {
     const middleware = createNoOAuthRoutes({ routePrefix })
     return {
       middleware,
       guard: createInjectingGuard({ guard, providerTokenOf: undefined, header: oauth.tokenHeader }),
+      counts,
       start() {},
       async stop() {},
     }
@@ -66,6 +71,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
     providers,
     providerTimeoutMs: oauth.providerTimeoutMs,
     refreshAheadMs: oauth.refreshAheadMs,
+    refreshed: counts.refreshes.add,
     log,
   })
   const redirectUris = createRedirectUris({ publicUrl, routePrefix, allowed: oauth.redirectUris })
@@ -87,6 +93,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
           returnUrls: oauth.returnUrls,
           loginScope: oauth.loginScope,
           linkVerifiedEmail: oauth.linkVerifiedEmail,
+          returned: counts.logins.add,
         },
         act,
       ),
@@ -103,6 +110,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
       }),
       header: oauth.tokenHeader,
     }),
+    counts,
     start: vault.start,
     stop: vault.stop,
   }

@@ -1,5 +1,7 @@
 import pino from 'pino'
-import type { Config } from '../config/config.ts'
+import type { Config, LogLevel } from '../config/config.ts'
+import { logLevels } from '../config/log-settings.ts'
+import { accessMembers, accessText } from './access-line.ts'
 import { developmentLine } from './development-log.ts'
 
 /** What the gateway says of itself. Fields are named one by one at each call: nothing is logged whole. */
@@ -14,14 +16,26 @@ export type LogFields = Readonly<
   Record<string, string | number | boolean | null | undefined | readonly string[]>
 >
 
-/** One line per request. The path is without its query: that is where tokens and codes travel. */
+/**
+ * One line per request: what may be told of it, and there is nothing else that could be. The path is without its query:
+ * that is where tokens and codes travel.
+ */
 export interface AccessEntry {
   readonly requestId: string
+  /** Of the trace that it belongs to, if any. */
+  readonly traceId?: string | undefined
   readonly method: string
+  /** The prefix that led on, or the endpoint of the gateway's own. */
+  readonly route?: string | undefined
   readonly path: string
   readonly status: number
   readonly durationMs: number
   readonly clientAddress: string
+  /** Who is calling, where the gateway has verified it. */
+  readonly subject?: string | undefined
+  /** Of the body, as far as it was sent on; of a WebSocket all that came after the handshake. */
+  readonly bytesReceived?: number | undefined
+  /** Of the body; of a WebSocket all that was sent. */
   readonly bytesSent: number
   readonly service?: string | undefined
   readonly instance?: string | undefined
@@ -31,12 +45,17 @@ export interface AccessEntry {
 
 export interface GatewayLog extends Log {
   access(entry: AccessEntry): void
+  readonly level: () => LogLevel
+  /** From the next line on. */
+  setLevel(level: LogLevel): void
   /** Writes out what is buffered; for the last moments of the process. */
   flush(): void
 }
 
 export interface LogOptions {
-  readonly level: Config['logLevel']
+  readonly level: LogLevel
+  /** Whether paths are told, or the route alone; they are unless this says otherwise. */
+  readonly paths?: Config['logPaths']
   /** `people` for a terminal, `json` for a collector: one object a line (pino). */
   readonly format: 'people' | 'json'
   /** Which of several workers it is: their lines go to one place. */
@@ -46,10 +65,12 @@ export interface LogOptions {
 }
 
 /** The gateway's log. JSON lines are written in the background, at most a second late. */
-export function createLog({ level, format, worker, write }: LogOptions): GatewayLog {
+export function createLog(options: LogOptions): GatewayLog {
+  const { level, format, worker, write, paths = 'full' } = options
   if (format === 'people') {
     const put = write ?? ((line) => process.stdout.write(line))
-    return createPeopleLog(level, worker === undefined ? put : (line) => put(`[${worker}] ${line}`))
+    const numbered = worker === undefined ? put : (line: string) => put(`[${worker}] ${line}`)
+    return createPeopleLog(level, paths, numbered)
   }
   const isShared = worker !== undefined
   const output = write === undefined ? createBufferedOutput(isShared) : { write, flush: () => {} }
@@ -74,19 +95,15 @@ export function createLog({ level, format, worker, write }: LogOptions): Gateway
     access(entry) {
       if (!logger.isLevelEnabled('info')) return
       output.write(
-        `{"level":"info"${isoTime()}${workerMember},"msg":"request",${JSON.stringify(isShared ? short(entry) : entry).slice(1)}\n`,
+        `{"level":"info"${isoTime()}${workerMember},"msg":"request",${accessMembers(entry, paths, isShared)}\n`,
       )
+    },
+    level: () => logger.level as LogLevel,
+    setLevel(next) {
+      logger.level = next
     },
     flush: output.flush,
   }
-}
-
-/** A line that a caller could make longer than a pipe keeps together would tear another worker's in two. */
-const mostPathLength = 1500
-
-function short(entry: AccessEntry): AccessEntry {
-  const { path } = entry
-  return path.length > mostPathLength ? { ...entry, path: `${path.slice(0, mostPathLength)}…` } : entry
 }
 
 /**
@@ -127,11 +144,15 @@ function createIsoTime(): () => string {
   }
 }
 
-function createPeopleLog(level: Config['logLevel'], write: (line: string) => void): GatewayLog {
-  const levels = ['debug', 'info', 'warn', 'error', 'silent']
-  const least = levels.indexOf(level)
+function createPeopleLog(
+  level: LogLevel,
+  paths: Config['logPaths'],
+  write: (line: string) => void,
+): GatewayLog {
+  let current = level
+  let least = logLevels.indexOf(level)
   const say = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: LogFields, message: string) => {
-    if (levels.indexOf(name) >= least) write(`${developmentLine(name, fields, message)}\n`)
+    if (logLevels.indexOf(name) >= least) write(`${developmentLine(name, fields, message)}\n`)
   }
   const info = say('info')
   return {
@@ -139,23 +160,12 @@ function createPeopleLog(level: Config['logLevel'], write: (line: string) => voi
     info,
     warn: say('warn'),
     error: say('error'),
-    access: (entry) => info({}, accessLine(entry)),
+    access: (entry) => info({}, accessText(entry, paths)),
+    level: () => current,
+    setLevel(next) {
+      current = next
+      least = logLevels.indexOf(next)
+    },
     flush: () => {},
   }
-}
-
-/** `→ POST /api/user/login  auth@127.0.0.1:8001  200  3.2 ms` */
-function accessLine(entry: AccessEntry): string {
-  const house = entry.service === undefined ? 'gateway' : `${entry.service}@${entry.instance ?? '-'}`
-  const notes = [(entry.attempts ?? 1) > 1 ? `attempt ${entry.attempts}` : undefined, entry.errorCode].filter(
-    (note) => note !== undefined,
-  )
-  const columns = [
-    `→ ${entry.method} ${entry.path}`,
-    house,
-    String(entry.status),
-    `${entry.durationMs.toFixed(1)} ms`,
-    ...notes,
-  ]
-  return columns.join('  ')
 }

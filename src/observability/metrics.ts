@@ -1,9 +1,10 @@
-import { AggregatorRegistry, collectDefaultMetrics, type MetricObject, Registry } from 'prom-client'
+import { AggregatorRegistry, collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import { type Breather, createBreather } from '../slices.ts'
+import { inParts, type MetricSnapshot, type ScrapedObject } from './metric-parts.ts'
 import type { MetricSource } from './metric-source.ts'
 
 /** The metrics of one process at one moment, as they go from one to another. */
-export type MetricsSnapshot = readonly MetricObject[]
+export type MetricsSnapshot = readonly MetricSnapshot[]
 
 export interface Metrics {
   /** Asks every part, one metric after the other: of many services each takes a while. */
@@ -39,9 +40,9 @@ export function createMetrics(
   return {
     async snapshot() {
       const breathe = breather()
-      const metrics: MetricObject[] = []
+      const metrics: MetricSnapshot[] = []
       for (const { name } of ofParts.getMetricsAsArray()) {
-        metrics.push((await ofParts.getSingleMetric(name)!.get()) as MetricObject)
+        metrics.push(await ofParts.getSingleMetric(name)!.get())
         await breathe()
       }
       metrics.push(...(await ofProcess.getMetricsAsJSON()))
@@ -59,9 +60,27 @@ export async function addUpMetrics(
 ): Promise<Scrape> {
   const texts: string[] = []
   for (const metrics of Map.groupBy(snapshots.flat(), ({ name }) => name).values()) {
-    const registry = AggregatorRegistry.aggregate(metrics.map((metric) => [metric]))
-    texts.push(await registry.metrics())
-    await breathe()
+    let text = ''
+    for (const part of inParts(metrics)) {
+      const registry = part.length === 1 ? registryOf(part[0]!) : addedUp(part)
+      const lines = await registry.metrics()
+      text += text === '' ? lines : withoutHead(lines)
+      await breathe()
+    }
+    texts.push(text)
   }
   return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text: texts.join('\n') }
 }
+
+const addedUp = (metrics: readonly ScrapedObject[]) =>
+  AggregatorRegistry.aggregate(metrics.map((metric) => [metric]))
+
+/** Of one process there is nothing to be added up, which is half of the work. */
+function registryOf(metric: ScrapedObject): Registry {
+  const registry = new Registry()
+  registry.registerMetric({ ...metric, get: async () => metric } as unknown as Metric<string>)
+  return registry
+}
+
+/** Of a further part of a metric, whose help and type are said already. */
+const withoutHead = (lines: string) => lines.replace(/^(?:# .*\n)+/, '')

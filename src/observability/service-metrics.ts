@@ -94,6 +94,29 @@ export function serviceMetrics({ addressBook, outliers, routes }: ServiceMetrics
       labels,
       read: () => some(({ retries }) => retries.refused),
     })
+    counter(registry, {
+      name: 'munjigi_upstream_errors_total',
+      help: 'Attempts that the service did not answer, or not to the end, by why.',
+      labels: ['service', 'code'],
+      *read() {
+        for (const [service, { errors }] of counts()) {
+          for (const [code, count] of errors) yield [count, { service, code }]
+        }
+      },
+    })
+    gauge(registry, {
+      name: 'http_client_open_connections',
+      help: 'Connections to instances of the service, those that are being made left out.',
+      labels: ['service', 'http_connection_state'],
+      *read() {
+        for (const { group } of groups()) {
+          const all = group.all.map(({ pool }) => pool.counts())
+          const [active, idle] = [sum(all, 'active'), sum(all, 'idle')]
+          yield [active, { service: group.service, http_connection_state: 'active' }]
+          yield [idle, { service: group.service, http_connection_state: 'idle' }]
+        }
+      },
+    })
     gauge(registry, {
       name: 'munjigi_queued_requests',
       help: 'Requests that wait for an instance with room.',
@@ -113,4 +136,8 @@ export function serviceMetrics({ addressBook, outliers, routes }: ServiceMetrics
       read: () => some(({ mirrorsDropped }) => mirrorsDropped),
     })
   }
+}
+
+function sum<K extends string>(all: readonly Readonly<Record<K, number>>[], key: K): number {
+  return all.reduce((total, one) => total + one[key], 0)
 }

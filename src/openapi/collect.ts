@@ -2,8 +2,9 @@ import type { Table } from '../discovery/table.ts'
 import type { Log } from '../observability/log.ts'
 import { createFeed, type Feed, type FeedSource } from './feed.ts'
 import { createDocumentAgent, fetchDocument } from './fetch-document.ts'
-import type { JsonObject } from './json.ts'
+import { type DocumentLimits, documentLimits } from './limits.ts'
 import type { PublishedRoute } from './public-paths.ts'
+import type { Workshop } from './workshop.ts'
 
 /** What is known of one service's document. */
 export interface Collected {
@@ -14,8 +15,12 @@ export interface Collected {
   readonly status: 'ok' | 'stale' | 'unavailable' | 'unsupported' | 'invalid' | 'none' | 'waiting'
   /** Why it is not `ok`, in words that may be shown to anybody. */
   readonly reason?: string | undefined
-  readonly document?: JsonObject | undefined
-  /** When the document was fetched, in milliseconds since the epoch. */
+  /** OpenAPI 3.1 as JSON, and what merging wants to know of it (read-document.ts). */
+  readonly document?: Uint8Array | undefined
+  readonly outline?: Uint8Array | undefined
+  /** What the document was converted from. */
+  readonly converted?: string | undefined
+  /** When the service last gave the document or said that it is the same, in milliseconds since the epoch. */
   readonly fetchedAt?: number | undefined
 }
 
@@ -24,6 +29,10 @@ export interface DocumentCollector {
   collected(): ReadonlyMap<string, Collected>
   /** Grows whenever what `collected` gives has changed. */
   version(): number
+  /** Calls back after every change; gives the function that ends it. */
+  subscribe(listener: () => void): () => void
+  /** Drops a document that does harm; what the service gives is taken again once it is another. */
+  giveUp(service: string, document: Uint8Array, reason: string): void
   start(): void
   /** Ends every fetch and timer. */
   stop(): Promise<void>
@@ -37,28 +46,11 @@ export interface TableReader {
 
 export interface CollectorOptions {
   readonly table: TableReader
+  /** Where documents are read. */
+  readonly workshop: Pick<Workshop, 'read'>
   readonly log: Log
   readonly random?: () => number
-  readonly limits?: Partial<CollectorLimits>
-}
-
-export interface CollectorLimits {
-  /** Between two fetches of a document that is there. */
-  readonly intervalMs: number
-  /** Before the first repetition of a failed fetch; doubles, with jitter, up to the interval. */
-  readonly retryMs: number
-  readonly timeoutMs: number
-  readonly maxBytes: number
-  /** Fetches at once. */
-  readonly concurrency: number
-}
-
-const usualLimits: CollectorLimits = {
-  intervalMs: 60_000,
-  retryMs: 1000,
-  timeoutMs: 5000,
-  maxBytes: 5 * 1024 * 1024,
-  concurrency: 8,
+  readonly limits?: Partial<DocumentLimits>
 }
 
 /**
@@ -66,18 +58,19 @@ const usualLimits: CollectorLimits = {
  * periodically, in the background. Where a service gives none, the last good one stands.
  */
 export function createDocumentCollector(options: CollectorOptions): DocumentCollector {
-  const { table, log, random = Math.random } = options
-  const limits = { ...usualLimits, ...options.limits }
+  const { table, workshop, log, random = Math.random } = options
+  const limits = { ...documentLimits, ...options.limits }
   const agent = createDocumentAgent(limits)
   const stopping = new AbortController()
   const feeds = new Map<string, Feed>()
   const waiting: (() => void)[] = []
+  const listeners = new Set<() => void>()
   const sourcesOf = createSources()
   let running = 0
   let version = 0
   let unsubscribe = () => {}
 
-  /** Lets only so many fetches run at once: hundreds of services start together. */
+  /** Lets only so many services be at it at once: hundreds start together, and what was fetched takes memory. */
   async function inTurn<T>(task: () => Promise<T>): Promise<T> {
     if (running >= limits.concurrency) await new Promise<void>((resolve) => waiting.push(resolve))
     else running += 1
@@ -90,13 +83,26 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
     }
   }
 
+  function tell(): void {
+    version += 1
+    for (const listener of listeners) listener()
+  }
+
+  /** The last one to come is the one that does not fit. */
+  function refuse(service: string, next: Collected): string | undefined {
+    let total = keptBytes(next)
+    for (const [name, feed] of feeds) if (name !== service) total += keptBytes(feed.current())
+    if (total <= limits.maxTotalBytes) return undefined
+    return `does not fit: all documents together would be larger than ${limits.maxTotalBytes} bytes`
+  }
+
   function follow(): void {
     const sources = sourcesOf(table.current().routes)
     for (const [service, feed] of feeds) {
       if (sources.has(service)) continue
       feed.stop()
       feeds.delete(service)
-      version += 1
+      tell()
     }
     for (const [service, source] of sources) {
       const feed = feeds.get(service) ?? addFeed(service)
@@ -110,19 +116,25 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
       log,
       random,
       limits,
-      fetch: (url, signal) => inTurn(() => fetchDocument(url, agent, limits, signal)),
-      onChange: () => {
-        version += 1
-      },
+      inTurn,
+      fetch: (url, known, signal) => fetchDocument(url, known, agent, limits, signal),
+      read: workshop.read,
+      refuse: (next) => refuse(service, next),
+      onChange: tell,
     })
     feeds.set(service, feed)
-    version += 1
+    tell()
     return feed
   }
 
   return {
     collected: () => new Map([...feeds].map(([service, feed]) => [service, feed.current()])),
     version: () => version,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    giveUp: (service, document, reason) => feeds.get(service)?.giveUp(document, reason),
     start() {
       if (stopping.signal.aborted) return
       unsubscribe = table.subscribe(follow)
@@ -157,4 +169,9 @@ function createSources() {
     }
     return sources
   }
+}
+
+/** What is kept of a document, in bytes. */
+function keptBytes({ document, outline }: Pick<Collected, 'document' | 'outline'>): number {
+  return (document?.length ?? 0) + (outline?.length ?? 0)
 }

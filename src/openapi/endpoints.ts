@@ -68,6 +68,21 @@ const welcomeSchema = z.object({
 })
 export type Welcome = z.output<typeof welcomeSchema>
 
+const openapiServicesSchema = z.object({
+  services: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['ok', 'stale', 'unavailable', 'unsupported', 'invalid', 'none', 'waiting']),
+      reason: z.string().optional().describe('Why it is not ok'),
+      converted_from: z.string().optional().describe('What it was converted from, e.g. Swagger 2.0'),
+      url: z.string().optional().describe('Where its document is'),
+      bytes: z.int().optional(),
+      fetched_at: z.iso.datetime().optional(),
+      age_seconds: z.int().optional(),
+    }),
+  ),
+})
+
 const livezSchema = z.object({ status: z.literal('ok') })
 const readyzSchema = z.object({
   status: z.enum(['ready', 'starting', 'stopping']),
@@ -140,6 +155,42 @@ export const endpoints: readonly Endpoint[] = [
     description:
       "The gateway's own API and that of every service that publishes an OpenAPI 3 document. " +
       '`x-munjigi-services` tells of each service whether it is in, and why not.',
+    responses: [
+      {
+        status: 200,
+        description: 'The document (OpenAPI 3.1)',
+        content: { 'application/json': { schema: z.looseObject({ openapi: z.string() }) } },
+      },
+      { status: 304, description: 'Unchanged since the ETag that was sent as If-None-Match' },
+    ],
+  },
+  {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
+    path: '/openapi',
+    prefixed: true,
+    operationId: 'openapiServices',
+    summary: 'Which service has a document',
+    description: 'Of each service whether its API document is in the merged one, why not, and how old it is.',
+    responses: [
+      {
+        status: 200,
+        description: 'Every service that has a route',
+        content: { 'application/json': { schema: openapiServicesSchema } },
+      },
+    ],
+  },
+  {
+    method: 'get',
+    tag: 'gateway',
+    security: [],
+    path: '/openapi/{service}.json',
+    prefixed: true,
+    operationId: 'openapiOfService',
+    summary: "One service's document",
+    description: 'As the public sees it: its paths, names and what a caller needs as in the merged document.',
+    parameters: { path: z.object({ service: z.string().describe('The name of a service') }) },
     responses: [
       {
         status: 200,

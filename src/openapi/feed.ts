@@ -1,8 +1,9 @@
 import type { Log } from '../observability/log.ts'
-import type { Collected, CollectorLimits } from './collect.ts'
-import { DocumentUnavailable } from './fetch-document.ts'
-import { inspect } from './inspect.ts'
-import type { Json } from './json.ts'
+import type { Collected } from './collect.ts'
+import { DocumentUnavailable, type Fetched, type Validators } from './fetch-document.ts'
+import type { DocumentLimits } from './limits.ts'
+import type { Reading } from './read-document.ts'
+import { JobFailed, type RawDocument } from './workshop.ts'
 
 /** Where a service's document is to be had. */
 export interface FeedSource {
@@ -15,6 +16,8 @@ export interface Feed {
   current(): Collected
   /** Asks again at once where something has changed, though not more often than once in `retryMs`. */
   update(source: FeedSource): void
+  /** Drops this document, if it is still the current one, until another comes. */
+  giveUp(document: Uint8Array, reason: string): void
   stop(): void
 }
 
@@ -22,19 +25,36 @@ export interface FeedOptions {
   readonly service: string
   readonly log: Log
   readonly random: () => number
-  readonly limits: Pick<CollectorLimits, 'intervalMs' | 'retryMs'>
-  readonly fetch: (url: URL, signal: AbortSignal) => Promise<Json>
-  /** Called whenever `current` has changed. */
+  readonly limits: Pick<DocumentLimits, 'intervalMs' | 'retryMs'>
+  /** Runs it when it is its turn among all services. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>
+  readonly fetch: (url: URL, known: Validators | undefined, signal: AbortSignal) => Promise<Fetched>
+  readonly read: (raw: RawDocument, signal: AbortSignal) => Promise<Reading>
+  /** Whether what a service gives may be kept; the reason why not. */
+  readonly refuse: (document: Collected) => string | undefined
+  /** Called whenever `current` has changed in more than when the document was fetched. */
   readonly onChange: () => void
 }
 
 const none: Collected = { status: 'none', reason: 'the service says that it has none' }
 
+/** What came last, and what became of it: the same bytes are not read a second time. */
+interface Known {
+  readonly hash: string
+  readonly outcome: Reading
+  /** By URL: of every instance whose last answer this was. */
+  readonly validators: Map<string, Validators>
+  /** When reading it again may come to something else, by `performance.now`. */
+  readonly staleAt: number
+}
+
 /** Keeps one service's document fresh: one fetch at a time, back-off while it fails, the last good one kept. */
-export function createFeed({ service, log, random, limits, fetch, onChange }: FeedOptions): Feed {
+export function createFeed(options: FeedOptions): Feed {
+  const { service, log, random, limits, inTurn, fetch, read, refuse, onChange } = options
   const stopping = new AbortController()
   let state: Collected = { status: 'waiting' }
   let source: FeedSource | undefined
+  let known: Known | undefined
   let timer: NodeJS.Timeout | undefined
   let fetching = false
   let changed = false
@@ -60,10 +80,10 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
     const origin = origins[attempts % origins.length]!
     attempts += 1
     try {
-      const inspection = inspect(await fetch(new URL(path, origin), stopping.signal))
-      if ('document' in inspection) {
-        succeed({ status: 'ok', document: inspection.document, fetchedAt: Date.now() })
-      } else fail(inspection.status, inspection.reason)
+      const outcome = await inTurn(() => ask(new URL(path, origin)))
+      if (stopping.signal.aborted) return
+      if (outcome.status === 'ok') succeed(outcome)
+      else fail(outcome.status, outcome.reason)
     } catch (error) {
       if (stopping.signal.aborted) return
       fail('unavailable', error instanceof DocumentUnavailable ? error.message : 'cannot be read')
@@ -73,9 +93,41 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
     schedule(changed ? limits.retryMs : nextDelay())
   }
 
-  function succeed(next: Collected): void {
+  async function ask(url: URL): Promise<Reading> {
+    const isStale = known !== undefined && performance.now() > known.staleAt
+    const conditions = isStale ? undefined : known?.validators.get(url.href)
+    const fetched = await fetch(url, conditions, stopping.signal)
+    if (fetched === 'unchanged') return known!.outcome
+    const { hash, raw, validators } = fetched
+    if (known?.hash !== hash || isStale) known = await readOnce(hash, raw)
+    // Instances come and go; those that are left say it again.
+    if (known.validators.size >= maxValidators) known.validators.clear()
+    known.validators.set(url.href, validators)
+    return known.outcome
+  }
+
+  async function readOnce(hash: string, raw: RawDocument): Promise<Known> {
+    const validators = new Map<string, Validators>()
+    try {
+      return { hash, validators, outcome: await read(raw, stopping.signal), staleAt: Infinity }
+    } catch (error) {
+      if (!(error instanceof JobFailed)) throw error
+      const outcome = { status: 'invalid', reason: `cannot be read: that ${error.message}` } as const
+      // It would do so again, unless the machine was at fault.
+      return { hash, validators, outcome, staleAt: performance.now() + 10 * limits.intervalMs }
+    }
+  }
+
+  function succeed({ document, outline, converted }: Reading & { readonly status: 'ok' }): void {
     // It has said meanwhile that it has none.
     if (state === none) return
+    const next = { status: 'ok', document, outline, converted, fetchedAt: Date.now() } as const
+    const refusal = document === state.document ? undefined : refuse(next)
+    if (refusal !== undefined) {
+      known = undefined
+      fail('invalid', refusal)
+      return
+    }
     if (failures > 0) log.info({ service }, `openapi: the document of ${service} is there again`)
     failures = 0
     set(next)
@@ -89,13 +141,13 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
   function unavailable(status: Collected['status'], reason: string): void {
     if (state === none) return
     if (state.reason !== reason) log.warn({ service }, `openapi: the document of ${service} ${reason}`)
-    const { document, fetchedAt } = state
-    set(document === undefined ? { status, reason } : { status: 'stale', reason, document, fetchedAt })
+    set(state.document === undefined ? { status, reason } : { ...state, status: 'stale', reason })
   }
 
   function set(next: Collected): void {
+    const { status, reason, document } = state
     state = next
-    onChange()
+    if (next.status !== status || next.reason !== reason || next.document !== document) onChange()
   }
 
   function nextDelay(): number {
@@ -111,6 +163,7 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
       source = next
       if (next.path === false) {
         clearTimeout(timer)
+        known = undefined
         if (state !== none) set(none)
         return
       }
@@ -118,12 +171,21 @@ export function createFeed({ service, log, random, limits, fetch, onChange }: Fe
       changed = true
       if (!fetching) schedule(Math.max(0, startedAt + limits.retryMs - performance.now()))
     },
+    giveUp(document, reason) {
+      if (state.document !== document) return
+      if (known?.outcome.status === 'ok' && known.outcome.document === document)
+        known = { ...known, outcome: { status: 'invalid', reason } }
+      state = { status: 'waiting' }
+      unavailable('invalid', reason)
+    },
     stop() {
       clearTimeout(timer)
       stopping.abort()
     },
   }
 }
+
+const maxValidators = 100
 
 /** The very same list, as a rule: then nothing has to be compared. */
 const sameOrigins = (one: readonly string[], other: readonly string[]) =>

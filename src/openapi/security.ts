@@ -8,12 +8,6 @@ export const bearerSchemeName = 'bearer'
 type Guard = Pick<PublishedRoute, 'auth' | 'scopes'>
 type Schemes = Readonly<Record<string, Json>>
 
-/** The security schemes that a document defines, under the names it gives them. */
-export function securitySchemesOf({ components }: JsonObject): Schemes {
-  const schemes = isObject(components) ? components.securitySchemes : undefined
-  return isObject(schemes) ? schemes : {}
-}
-
 /**
  * Whether a scheme is what the gateway's is: a reader has one token, and one place to put it. Scheme names know
  * no case (RFC 9110 §11.1).
@@ -87,19 +81,15 @@ function refusal({ status, title, code }: GatewayError, description: string): Js
   return { description, content: { 'application/problem+json': { schema, example } } }
 }
 
-/** The responses of an operation with what the guard of its route may answer, where the service says nothing. */
-export function guardedResponses({ auth, scopes }: Guard, responses: Json | undefined): Json | undefined {
-  if (auth === 'none' || (responses !== undefined && !isObject(responses))) return responses
-  const known = responses ?? {}
-  const refusals = [
-    ['401', 'Unauthorized'],
-    ...(scopes.length > 0 ? [['403', 'Forbidden'] as const] : []),
-  ] as const
-  const missing = refusals.filter(([status]) => !Object.hasOwn(known, status) && !Object.hasOwn(known, '4XX'))
-  return {
-    ...known,
-    ...Object.fromEntries(
-      missing.map(([status, name]) => [status, { $ref: `#/components/responses/${name}` }]),
-    ),
-  }
+/**
+ * What the guard of a route may answer beside the responses that an operation describes for these statuses, as
+ * members of its Responses Object.
+ */
+export function guardRefusals({ auth, scopes }: Guard, described: readonly string[]): JsonObject {
+  if (auth === 'none' || described.includes('4XX')) return {}
+  const refusals = [['401', 'Unauthorized'], ...(scopes.length > 0 ? [['403', 'Forbidden']] : [])] as const
+  const missing = refusals.filter(([status]) => !described.includes(status!))
+  return Object.fromEntries(
+    missing.map(([status, name]) => [status, { $ref: `#/components/responses/${name}` }]),
+  )
 }

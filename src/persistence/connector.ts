@@ -16,6 +16,16 @@ export interface Connector {
   /** Safe to call again where it, or what came after it, failed. */
   connect(): Promise<Connected>
   close(): Promise<void>
+  /** Undefined for a database that has no connections. */
+  readonly pool: (() => PoolStatus) | undefined
+}
+
+/** The connections of a pool, and how many requests wait for one. */
+export interface PoolStatus {
+  readonly used: number
+  readonly idle: number
+  readonly waiting: number
+  readonly most: number
 }
 
 /** How long a polite goodbye may take before the connections are cut. */
@@ -38,6 +48,7 @@ export function createConnector(options: DatabaseOptions, hear: (channel: string
         await made?.orm.close(true)
         if (options.embedded === undefined) await embedded.close()
       },
+      pool: undefined,
     }
   }
   const clients = createPostgresClients(config)
@@ -59,6 +70,10 @@ export function createConnector(options: DatabaseOptions, hear: (channel: string
       await Promise.race([closing, delay(goodbyeMs, undefined, { signal: goodbye.signal }).catch(() => {})])
       goodbye.abort()
       clients.destroyAll()
+    },
+    pool() {
+      const { totalCount = 0, idleCount = 0, waitingCount = 0 } = clients.pool ?? {}
+      return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount, most: config.poolSize }
     },
   }
 }

@@ -4,7 +4,7 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql'
 import type { DatabaseConfig } from '../config/config.ts'
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
-import { type Connected, createConnector } from './connector.ts'
+import { type Connected, createConnector, type PoolStatus } from './connector.ts'
 import type { Embedded } from './embedded.ts'
 import { createFaultLog } from './fault-log.ts'
 import { ConnectionFault, describeFault, isConnectionFault, retryDelayMs } from './faults.ts'
@@ -53,6 +53,8 @@ export interface Database {
   /** Whether the schema has been up to date once: from then on the gateway counts as started. */
   readonly ready: () => boolean
   readonly state: () => DatabaseState
+  /** How its connections are used; undefined for the embedded one, which has none. */
+  readonly pool: (() => PoolStatus) | undefined
   /**
    * Runs `work` with an entity manager of its own, in one transaction.
    * @throws GatewayError `database_unavailable` (503, Retry-After) where the database is away, within the
@@ -150,6 +152,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       await connector.close()
     },
     ready: () => connected !== undefined,
+    pool: connector.pool,
     state: () => (failing ? 'failing' : connected === undefined ? 'starting' : 'live'),
     transaction: (work) => perform((em) => em.transactional(work)),
     run: perform,

@@ -11,6 +11,8 @@ const answerSlackMs = 250
 export interface PostgresClients {
   /** The class of client that the pool makes its connections with. */
   readonly Client: typeof Client
+  /** Set by whoever makes a pool of them. */
+  pool: Pool | undefined
   /** Cuts every connection that is still open, without a goodbye that a frozen server would not answer. */
   destroyAll(): void
 }
@@ -96,6 +98,7 @@ export function createPostgresClients(config: PostgresConfig): PostgresClients {
 
   return {
     Client: BoundedClient,
+    pool: undefined,
     destroyAll() {
       for (const client of clients) client.destroy('closing')
     },
@@ -124,7 +127,10 @@ export function poolOptions(config: PostgresConfig, clients: PostgresClients) {
     Client: clients.Client,
     max: config.poolSize,
     idleTimeoutMillis: 30_000,
-    onPoolCreated: (pool: Pool) => void pool.on('error', () => {}),
+    onPoolCreated(pool: Pool) {
+      pool.on('error', () => {})
+      clients.pool = pool
+    },
     // Said in SQL, since poolers such as PgBouncer refuse start-up parameters that they do not know. An open
     // transaction whose gateway has gone silent must not keep its locks.
     onConnect: async (client: Client) => {

@@ -4,6 +4,8 @@ import type { Instance } from '../discovery/source.ts'
 type CreateConnector = (instance: Instance) => buildConnector.connector
 type CreatePool = (instance: Instance, connect: buildConnector.connector) => Pool
 
+const none = { active: 0, idle: 0 }
+
 /**
  * The connections to one instance, in a pool that is there only while it has something to do: an undici pool takes
  * some 18 KB before its first connection, most of it a queue, and most instances of a large address book are idle at
@@ -40,6 +42,13 @@ export class Connections implements Pick<Dispatcher, 'dispatch'> {
   async destroy(): Promise<void> {
     this.closed = true
     await this.pool?.destroy()
+  }
+
+  /** Connections that stand, by whether they have a request. */
+  counts(): { readonly active: number; readonly idle: number } {
+    if (this.pool === undefined) return none
+    const { connected, free } = this.pool.stats
+    return { active: connected - free, idle: free }
   }
 
   private open(): Pool {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
+import type { AttemptSpan, RequestSpan } from '../observability/trace.ts'
 import type { ConcurrencyLimit, Waiter } from './concurrency.ts'
 import type { ExchangeContext } from './exchange-context.ts'
 import { ExchangeRecord } from './exchange-record.ts'
@@ -9,7 +10,7 @@ import type { MirrorCopy } from './mirror.ts'
 import { backOffMs, grantRetry, noInstance, pickUpstream } from './retry.ts'
 import type { ProxyRoute } from './routes.ts'
 import { type Upload, uploadOf } from './upload.ts'
-import { classifyFailure } from './upstream-errors.ts'
+import { classifyFailure, countError } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { Watch } from './watch.ts'
 
@@ -37,6 +38,12 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   protected readonly watch = new Watch(() => this.timedOut())
   private headers: string[] = []
   private inFlight = false
+  /** What is told of the request, and of the attempt that is under way. */
+  protected span: RequestSpan | undefined
+  private attemptSpan: AttemptSpan | undefined
+  /** What the instance that is asked now has answered, and what went wrong with it. */
+  protected heardStatus = 0
+  protected heardError: Error | undefined
   private copy: MirrorCopy | undefined
   /** Where it has a place, or waits for one. */
   protected limit: ConcurrencyLimit | undefined
@@ -59,6 +66,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
 
   /** Starts the clock and the first attempt. */
   protected begin(route: ProxyRoute, headers: string[], hasBody: boolean): void {
+    if (this.span !== undefined) headers.push('traceparent', '')
     headers.push(timeoutHeader, route.timeoutText)
     this.headers = headers
     route.budget.count()
@@ -112,6 +120,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   turnedAway(error: GatewayError): void {
     this.waiting = false
     this.limit = undefined
+    if (error.code === 'no_instance') countError(this.route!.errors, error.code)
     const stable = this.route?.stable
     if (stable === undefined) this.fail(error)
     else {
@@ -132,6 +141,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
     this.attempts += 1
     this.inFlight = true
     upstream.inFlight += 1
+    if (this.span !== undefined) this.beginToTell(this.span, route, upstream)
     upstream.pool.dispatch(
       {
         path: this.url,
@@ -144,6 +154,28 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
     )
   }
 
+  private beginToTell(span: RequestSpan, { service }: ProxyRoute, { origin }: Upstream): void {
+    const { method = '' } = this.incoming
+    this.heardStatus = 0
+    this.heardError = undefined
+    this.attemptSpan = span.attempt({
+      method,
+      url: this.url,
+      service,
+      origin,
+      resendCount: this.attempts - 1,
+    })
+    // In front of the time that is left.
+    this.headers[this.headers.length - 3] = this.attemptSpan.traceparent
+  }
+
+  private endTelling(span: AttemptSpan): void {
+    this.attemptSpan = undefined
+    const { heardError, heardStatus } = this
+    const failed = heardError && classifyFailure(heardError, this.controller !== undefined, heardStatus !== 0)
+    span.end(heardStatus, this.phase === 'over' ? this.failure?.code : failed?.code)
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
     this.sent += 1
@@ -152,6 +184,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   }
 
   onBodySent(chunk: Uint8Array): void {
+    this.bytesReceived += chunk.length
     if (this.phase !== 'upload') return
     const now = performance.now()
     const { idleTimeoutMs } = this.context
@@ -173,7 +206,10 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
   protected attemptFailed(error: Error, mayBegin: boolean): void {
     const failure = classifyFailure(error, this.controller !== undefined, this.status !== 0)
     const { upstream } = this
-    if (failure.blamesInstance) this.context.outliers.failed(this.route!.group, upstream!)
+    if (failure.blamesInstance) {
+      this.context.outliers.failed(this.route!.group, upstream!)
+      countError(this.route!.errors, failure.code)
+    }
     // The table may have changed meanwhile, and the instances that this route knew be gone.
     const route = this.context.renew(this.route!)
     const request = { method: this.incoming.method ?? 'GET', hasBody: this.upload !== null }
@@ -212,6 +248,7 @@ export abstract class ExchangeAttempts extends ExchangeRecord implements Dispatc
     this.inFlight = false
     const { limit, upstream } = this
     upstream!.inFlight -= 1
+    if (this.attemptSpan !== undefined) this.endTelling(this.attemptSpan)
     if (limit === undefined) return
     this.limit = undefined
     limit.leave(upstream!)

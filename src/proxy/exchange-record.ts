@@ -1,3 +1,4 @@
+import type { CacheResult } from '../cache/counts.ts'
 import type { GatewayError } from '../errors.ts'
 import { anonymous } from './headers.ts'
 import { KoaProxiesContext } from './koa-proxies-context.ts'
@@ -18,5 +19,9 @@ export abstract class ExchangeRecord extends KoaProxiesContext {
   /** Attempts that came to nothing before anything was written. */
   unsent = 0
   bytesSent = 0
+  /** Of the request's body, as far as an instance was sent it. */
+  bytesReceived = 0
   failure: GatewayError | undefined
+  /** What its route's cache did, where it has one. */
+  cacheStatus: CacheResult | undefined
 }

@@ -1,13 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { lingerAfterReply } from '../door/linger.ts'
 import { GatewayError } from '../errors.ts'
+import { joinRateFields } from '../rate/join-fields.ts'
 import { overloaded } from './concurrency.ts'
-import { ExchangeAttempts } from './exchange-attempts.ts'
-import type { ExchangeContext } from './exchange-context.ts'
-import { type ForwardedIdentity, requestHeaders, responseHeaders } from './headers.ts'
+import { ExchangeDelivery } from './exchange-delivery.ts'
+import { type RequestHead, requestHeaders, responseHeaders } from './headers.ts'
 import { breakOff, endWith, reasonPhrase } from './reply.ts'
 import type { ProxyRoute } from './routes.ts'
+import { countError } from './upstream-errors.ts'
+
+const smallBodyBytes = 64 * 1024
 
 /**
  * One proxied request from the door to the house and back: exchange-attempts.ts has the way there, this is the way
@@ -16,33 +18,27 @@ import type { ProxyRoute } from './routes.ts'
  * It is a class, and undici's dispatch handler itself, because one is made for every request: one allocation,
  * no closures but two.
  */
-export class Exchange extends ExchangeAttempts {
-  private readonly outgoing: ServerResponse
-  private readonly identity: ForwardedIdentity
+export class Exchange extends ExchangeDelivery {
   private remaining = -1
+  /** The request as the house gets it, where somebody has looked at it before it is sent. */
+  prepared: RequestHead | undefined
 
-  constructor(
-    context: ExchangeContext,
-    path: string,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-    identity: ForwardedIdentity,
-  ) {
-    super(context, path, incoming)
-    this.outgoing = outgoing
-    this.identity = identity
-  }
-
-  /** Starts forwarding. Everything after this happens in undici's callbacks. */
-  send(route: ProxyRoute): void {
-    const { rawHeaders } = this.incoming
-    const { headers, hasBody } = requestHeaders(
-      rawHeaders,
+  /** The request as the house is to get it. */
+  prepare(): RequestHead {
+    this.prepared ??= requestHeaders(
+      this.incoming.rawHeaders,
       this.identity,
       this.user,
       this.context.reservedHeaders,
     )
-    this.outgoing.on('close', () => this.onClientClose())
+    return this.prepared
+  }
+
+  /** Starts forwarding. Everything after this happens in undici's callbacks. */
+  send(route: ProxyRoute): void {
+    const { headers, hasBody } = this.prepare()
+    this.span = this.identity.trace?.span
+    this.followClient()
     this.begin(route, headers, hasBody)
   }
 
@@ -52,20 +48,30 @@ export class Exchange extends ExchangeAttempts {
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,
   ): void {
-    if (this.phase === 'over') return
+    if (this.phase === 'over' || this.answeredInstead) return
     if (status < 200) {
       // Interim replies (103 Early Hints) are for the connection they came on. Nobody asked for a 101.
       if (status < 102) controller.abort(new Error('bad interim reply'))
       return
     }
     const { outgoing } = this
+    this.heardStatus = status
     try {
       const head = responseHeaders(headers, status, this.identity.requestId)
+      if (this.recorder?.begins(status, headers, head) === false) {
+        this.context.outliers.succeeded(this.route!.group, this.upstream!)
+        // What nobody is given is read to its end only where that is near.
+        if (!(status === 304 || Number(headers['content-length']) <= smallBodyBytes)) {
+          controller.abort(new Error('answered otherwise'))
+        }
+        return
+      }
       if (this.upload !== null && !this.bodySent) {
         // An early reply to an upload: what is still to come of the body will not be read (RFC 9112 §9.3).
         head.push('connection', 'close')
         lingerAfterReply(this.incoming, outgoing)
       } else if (this.context.draining()) head.push('connection', 'close')
+      if (this.route!.rate !== undefined) joinRateFields(head, outgoing)
       this.context.amendReply?.(head, outgoing)
       outgoing.writeHead(status, reasonPhrase(statusMessage), head)
     } catch (error) {
@@ -89,7 +95,8 @@ export class Exchange extends ExchangeAttempts {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.phase === 'over') return
+    if (this.phase === 'over' || this.answeredInstead) return
+    this.recorder?.data(chunk)
     this.bytesSent += chunk.length
     this.context.passed(chunk.length)
     if (this.remaining >= 0) {
@@ -116,37 +123,17 @@ export class Exchange extends ExchangeAttempts {
     })
   }
 
-  /** From here on it is the client that must do something: take what was written. */
-  private awaitDelivery(): void {
-    const { outgoing } = this
-    this.phase = 'delivery'
-    if (outgoing.socket !== null) this.wait('delivery', this.context.idleTimeoutMs)
-    // Pipelined: the one whose turn it is is being watched.
-    else
-      outgoing.once('socket', () => {
-        if (this.phase === 'delivery') this.wait('delivery', this.context.idleTimeoutMs)
-      })
-  }
-
   onResponseEnd(): void {
-    if (this.phase === 'over') return
+    if (this.phase === 'over' || this.answeredInstead) return
+    this.recorder?.ends()
     if (!this.outgoing.writableEnded) this.outgoing.end()
     this.settle()
   }
 
-  /** The house has said everything: it is over once the client has it too, nearly always at once. */
-  private settle(): void {
-    this.release()
-    if (this.outgoing.writableLength === 0) this.finish()
-    else {
-      if (this.phase !== 'delivery') this.awaitDelivery()
-      this.outgoing.once('finish', () => this.finish())
-    }
-  }
-
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.heardError = error
     this.release()
-    if (this.phase === 'over') return
+    if (this.phase === 'over' || this.answeredInstead) return
     if (this.outgoing.writableEnded) {
       this.settle()
       return
@@ -162,29 +149,9 @@ export class Exchange extends ExchangeAttempts {
       this.finish()
       return
     }
+    if (this.recorder?.replaces(error) === true) return
     this.over()
     this.onClose()
-  }
-
-  private finish(): void {
-    this.over()
-    this.release()
-    this.onFinish()
-  }
-
-  private onClientClose(): void {
-    if (this.phase === 'over') return
-    // Its last bytes are out, only undici's end is outstanding.
-    if (this.outgoing.writableFinished) return
-    this.failure = new GatewayError('client_closed_request')
-    this.over()
-    this.abandon()
-    this.finish()
-  }
-
-  /** Without a controller the request waits for a connection: onRequestStart sees that it is over. */
-  private abandon(): void {
-    this.controller?.abort(new Error('given up'))
   }
 
   /** Silence for too long, of whichever side it was waited for. */
@@ -202,8 +169,11 @@ export class Exchange extends ExchangeAttempts {
       this.context.outliers.failed(this.route!.group, this.upstream!)
     }
     this.phase = 'over'
+    const failure = new GatewayError(clientStalled ? 'request_timeout' : 'upstream_timeout')
+    this.failure = failure
     this.abandon()
     this.release()
-    this.fail(new GatewayError(clientStalled ? 'request_timeout' : 'upstream_timeout'))
+    if (!clientStalled) countError(this.route!.errors, 'upstream_timeout')
+    this.fail(failure)
   }
 }

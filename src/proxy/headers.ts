@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import type { RequestTrace } from '../observability/trace.ts'
 
 /** What the pass needs to know of the request besides its headers. */
 export interface RequestHead {
@@ -11,6 +12,8 @@ export interface RequestHead {
 /** What the gateway says of the caller and the request; a client's own words under these names are removed. */
 export interface ForwardedIdentity {
   readonly requestId: string
+  /** Of which `traceparent` and `tracestate` are sent; where it is undefined neither is. */
+  readonly trace?: RequestTrace | undefined
   /** For `X-Forwarded-For`: the address list as far as it can be trusted. */
   readonly forwardedFor: string
   readonly forwardedHost: string | undefined
@@ -24,7 +27,8 @@ export const anonymous: readonly string[] = []
 
 /**
  * Never forwarded. Hop-by-hop by RFC 9110 §7.6.1 (with Keep-Alive and Proxy-Connection, which predate it);
- * Expect is answered by the door's own server; Host, Content-Length and the forwarding headers are set anew.
+ * Expect is answered by the door's own server; Host, Content-Length and the forwarding headers are set anew, and so
+ * is what says to which trace the request belongs.
  */
 const removedFromRequest = new Set([
   'connection',
@@ -45,6 +49,8 @@ const removedFromRequest = new Set([
   'x-request-id',
   'x-real-ip',
   'x-mirrored',
+  'traceparent',
+  'tracestate',
   'x-request-timeout-ms',
 ])
 
@@ -114,6 +120,7 @@ export function requestHeaders(
     identity.forwarded,
   )
   if (identity.forwardedHost !== undefined) kept.push('x-forwarded-host', identity.forwardedHost)
+  if (identity.trace !== undefined) for (const part of identity.trace.passedOn) kept.push(part)
   for (const part of user) kept.push(part)
   return { headers: kept, hasBody }
 }

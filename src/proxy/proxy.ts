@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Middleware } from 'koa'
+import type { ResponseCache } from '../cache/cache.ts'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
 import type { Guard } from '../tokens/guard.ts'
@@ -39,6 +40,8 @@ export interface ProxyOptions {
   readonly identify: (state: DoorState) => ForwardedIdentity
   /** Whether the caller may pass, and who it is. */
   readonly guard: Guard
+  /** For the routes that ask for one; undefined where CACHE_SIZE is 0. */
+  readonly cache: Pick<ResponseCache, 'visit'> | undefined
 }
 
 /**
@@ -59,7 +62,7 @@ export function checkMethod(method: string): void {
  * on to `next`.
  */
 export function createProxy(options: ProxyOptions): Middleware<DoorState> {
-  const { routes, identify, guard } = options
+  const { routes, identify, guard, cache } = options
   const context: ExchangeContext = { ...options.context, renew: routes.renew }
   const forward = koaProxies(/^/, () => forwardCall)
 
@@ -76,14 +79,28 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
     return verdict instanceof Promise ? verdict.then(enter) : enter(verdict)
 
     function enter(pass: Pass | undefined): Promise<void> {
-      if (pass !== undefined) exchange.user = pass.headers
+      if (pass !== undefined) {
+        exchange.user = pass.headers
+        state.subject = pass.identity.subject
+      }
       if (res.destroyed) {
         exchange.failure = new GatewayError('client_closed_request')
         throw exchange.failure
       }
+      if (route.rate !== undefined) {
+        const left = route.rate.enter(state.caller.address, pass)
+        res.setHeader('RateLimit-Policy', route.rate.policy)
+        res.setHeader('RateLimit', left)
+      }
       // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
       ctx.respond = false
-      return forward(exchange, next)
+      if (route.cache === undefined || cache === undefined) return forward(exchange, next)
+      return cache.visit({
+        ...{ exchange, context, route, incoming: req, outgoing: res },
+        origin: `${state.caller.proto}://${state.caller.host ?? ''}`,
+        isIdentified: pass !== undefined,
+        forward: () => forward(exchange, next),
+      })
     }
   }
 }

@@ -1,5 +1,7 @@
 import type { Lookup, Route, Table } from '../discovery/table.ts'
 import type { Log } from '../observability/log.ts'
+import type { RateLimits } from '../rate/rate-limits.ts'
+import type { RouteRate } from '../rate/route-rate.ts'
 import { balancingPolicies } from './balance/index.ts'
 import type { Picker } from './balance/policy.ts'
 import { chooseRoute, type ProxyCanary } from './canary.ts'
@@ -9,6 +11,7 @@ import { createMirror, type Mirror } from './mirror.ts'
 import type { OutlierDetection, UpstreamGroup } from './outlier.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { createServiceStates, type ServiceCounts } from './service-states.ts'
+import type { UpstreamErrors } from './upstream-errors.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** A route of the table with what the proxy needs at hand: nothing is looked up twice for a request. */
@@ -20,6 +23,10 @@ export interface ProxyRoute {
   readonly scopes: Route['scopes']
   /** Of which provider the house is handed the caller's token. */
   readonly inject: Route['inject']
+  /** Undefined where anybody may ask as often as he likes. */
+  readonly rate: RouteRate | undefined
+  /** Undefined where replies are not stored. */
+  readonly cache: Route['cache']
   /** How many characters are cut from the front of the path. */
   readonly cut: number
   readonly timeoutMs: number
@@ -29,6 +36,8 @@ export interface ProxyRoute {
   /** In per cent. */
   readonly retryBudget: number
   readonly budget: RetryBudget
+  /** What went wrong at the service. */
+  readonly errors: UpstreamErrors
   /** Undefined where an instance may have any number of requests. */
   readonly limit: ConcurrencyLimit | undefined
   readonly mirror: Mirror | undefined
@@ -57,6 +66,8 @@ export interface ProxyRoutes {
 export interface ProxyRoutesOptions {
   readonly upstreams: Upstreams
   readonly outliers: OutlierDetection
+  /** Where it is left out no route has a limit. */
+  readonly rateLimits?: Pick<RateLimits, 'of' | 'retain'>
   readonly defaultTimeoutMs: number
   readonly random: () => number
   readonly log: Pick<Log, 'debug'>
@@ -64,7 +75,7 @@ export interface ProxyRoutesOptions {
 
 /** The table as the proxy sees it: prefix → route → upstreams, swapped as a whole. */
 export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
-  const { upstreams, outliers, defaultTimeoutMs, random, log } = options
+  const { upstreams, outliers, rateLimits, defaultTimeoutMs, random, log } = options
   let lookup: Lookup<ProxyRoute> = () => undefined
   let compiled: CompiledTable = { byRoute: new Map(), groups: new Map() }
   const madeFrom = new WeakMap<UpstreamGroup, Pick<Route, 'instances' | 'health'>>()
@@ -113,6 +124,8 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
         auth: route.auth,
         scopes: route.scopes,
         inject: route.inject,
+        cache: route.cache,
+        rate: stable === undefined ? rateLimits?.of(route) : stable.rate,
         cut: route.strip.length,
         timeoutMs,
         timeoutText: String(timeoutMs),
@@ -165,6 +178,7 @@ export function createProxyRoutes(options: ProxyRoutesOptions): ProxyRoutes {
       outliers.retain(groups)
       upstreams.retain(groups)
       states.settle(groups)
+      rateLimits?.retain(table.routes)
     },
     counts: states.counts,
   }

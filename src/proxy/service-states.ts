@@ -3,10 +3,12 @@ import { type ConcurrencyLimit, createConcurrencyLimit, type QueueStatus } from 
 import type { MirrorsInFlight } from './mirror.ts'
 import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
 import type { ProxyRoute } from './routes.ts'
+import type { UpstreamErrors } from './upstream-errors.ts'
 
 /** What is known of a service beyond one table. */
 interface ServiceState {
   readonly budget: RetryBudget
+  readonly errors: UpstreamErrors
   /** Undefined where nobody has set one: the request then pays nothing for it. */
   readonly limit: ConcurrencyLimit | undefined
 }
@@ -14,6 +16,7 @@ interface ServiceState {
 /** What has been counted of a service, for the metrics. */
 export interface ServiceCounts {
   readonly retries: RetryBudget['counts']
+  readonly errors: UpstreamErrors
   /** Undefined where it has no limit. */
   readonly queue: QueueStatus | undefined
   /** Undefined where nothing of it has been mirrored. */
@@ -36,6 +39,7 @@ export interface ServiceStates {
 /** @param renew the route as the table has it now */
 export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): ServiceStates {
   const budgets = new Map<string, RetryBudget>()
+  const errorsOf = new Map<string, UpstreamErrors>()
   const limits = new Map<string, ConcurrencyLimit>()
   const mirrors = new Map<string, MirrorsInFlight>()
   const unlimited = new Set<string>()
@@ -44,17 +48,19 @@ export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): S
     of({ service, concurrency }) {
       const budget = budgets.get(service) ?? createRetryBudget()
       budgets.set(service, budget)
+      const errors = errorsOf.get(service) ?? new Map()
+      errorsOf.set(service, errors)
       let limit = limits.get(service)
       if (concurrency === undefined) {
         limit?.configure(undefined)
         unlimited.add(service)
-        return { budget, limit: undefined }
+        return { budget, errors, limit: undefined }
       }
       limit ??= createConcurrencyLimit(renew)
       limits.set(service, limit)
       limit.configure(concurrency)
       unlimited.delete(service)
-      return { budget, limit }
+      return { budget, errors, limit }
     },
     settle(services) {
       for (const [service, limit] of limits) {
@@ -63,6 +69,7 @@ export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): S
         limit.refresh(isKnown)
       }
       for (const service of budgets.keys()) if (!services.has(service)) budgets.delete(service)
+      for (const service of errorsOf.keys()) if (!services.has(service)) errorsOf.delete(service)
       for (const service of mirrors.keys()) if (!services.has(service)) mirrors.delete(service)
       unlimited.clear()
     },
@@ -75,7 +82,9 @@ export function createServiceStates(renew: (route: ProxyRoute) => ProxyRoute): S
     counts(service) {
       const retries = budgets.get(service)?.counts
       const queue = limits.get(service)?.status()
-      return retries && { retries, queue, mirrorsDropped: mirrors.get(service)?.dropped }
+      const errors = errorsOf.get(service)
+      if (retries === undefined || errors === undefined) return undefined
+      return { retries, errors, queue, mirrorsDropped: mirrors.get(service)?.dropped }
     },
   }
 }

@@ -9,6 +9,13 @@ export interface UpstreamFailure {
   readonly blamesInstance: boolean
 }
 
+/** How often each was met at a service, by attempts: one that another attempt made good is among them. */
+export type UpstreamErrors = Map<ErrorCode, number>
+
+export function countError(errors: UpstreamErrors, code: ErrorCode): void {
+  errors.set(code, (errors.get(code) ?? 0) + 1)
+}
+
 /** Node's and undici's codes → ours. What is not named here is a broken reply. */
 const byCode: Readonly<Record<string, ErrorCode>> = {
   ECONNREFUSED: 'upstream_refused',

@@ -11,11 +11,12 @@ import { reasonPhrase } from './reply.ts'
 import { backOffMs, grantRetry, noInstance, pickUpstream } from './retry.ts'
 import { forwardedTarget, type ProxyRoute } from './routes.ts'
 import { createTokenWatch } from './token-watch.ts'
-import { classifyFailure } from './upstream-errors.ts'
+import { classifyFailure, countError } from './upstream-errors.ts'
 import type { Upstream } from './upstreams.ts'
 import { switchingProtocols, watchForHangUp } from './websocket-handshake.ts'
 import { linkSockets, type WebSocketLink } from './websocket-link.ts'
 import type { WebSocketRequest } from './websocket-request.ts'
+import { tellAttempts } from './websocket-spans.ts'
 
 export interface WebSocketRelay {
   relay(request: WebSocketRequest): void
@@ -70,10 +71,12 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     let reply: ServerResponse | undefined
     let link: WebSocketLink | undefined
     let unwatch: (() => void) | undefined
+    const told = tellAttempts(identity.trace?.span)
     const deadline = setTimeout(() => {
       const waits = limit !== undefined && !counted
       if (waits) limit!.withdraw(waiter, true)
       else if (controller !== undefined) outliers.failed(route.group, upstream!)
+      if (!waits) countError(route.errors, 'upstream_timeout')
       fail(waits ? overloaded(route) : new GatewayError('upstream_timeout'))
     }, route.timeoutMs)
     const hangUp = watchForHangUp(socket, () => fail(new GatewayError('client_closed_request')))
@@ -102,6 +105,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       leave()
       if (counted) upstream!.inFlight -= 1
       counted = false
+      told?.end(0, failure?.code)
     }
 
     function end(status: number): void {
@@ -155,6 +159,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
     /** Nobody takes it. Whom a canary stands in for is asked instead. */
     function turnedAway(error: GatewayError): void {
       limit = undefined
+      if (error.code === 'no_instance') countError(route.errors, error.code)
       if (route.stable === undefined) fail(error)
       else attempt(renew(route.stable))
     }
@@ -174,9 +179,12 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
       counted = true
       const user = pass?.headers ?? anonymous
       const { headers } = requestHeaders(incoming.rawHeaders, identity, user, reservedHeaders)
+      const url = forwardedTarget(incoming.url ?? '/', route.cut)
+      const { origin } = next
+      told?.begin({ url, service: to.service, origin, resendCount: tried.length - 1 }, headers)
       next.pool.dispatch(
         {
-          path: forwardedTarget(incoming.url ?? '/', route.cut),
+          path: url,
           method: 'GET',
           upgrade: 'websocket',
           headers: next.hostHeader === undefined ? headers : ['host', next.hostHeader, ...headers],
@@ -200,8 +208,10 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
         } catch (error) {
           house.destroy()
           outliers.failed(route.group, upstream!)
+          countError(route.errors, 'upstream_bad_response')
           return fail(new GatewayError('upstream_bad_response', { cause: error }))
         }
+        told?.end(status, undefined)
         answered('open')
         socket.write(head, 'latin1')
         link = linkSockets(socket as Socket, house as Socket, {
@@ -226,6 +236,7 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
           started.abort(error as Error)
           return
         }
+        told?.end(status, undefined)
         answered('declined')
         socket.once('close', () => breakOff(new GatewayError('client_closed_request')))
         reply.once('finish', () => endAndLinger(socket))
@@ -243,12 +254,19 @@ export function createWebSocketRelay(options: WebSocketOptions): WebSocketRelay 
         end(reply?.statusCode ?? 502)
       },
       onResponseError(_controller, error) {
+        if (state === 'handshake') told?.end(0, classifyFailure(error, controller !== undefined).code)
         release()
-        if (state === 'declined') return breakOff(new GatewayError('upstream_reset', { cause: error }))
+        if (state === 'declined') {
+          countError(route.errors, 'upstream_reset')
+          return breakOff(new GatewayError('upstream_reset', { cause: error }))
+        }
         if (state !== 'handshake') return
         const found = classifyFailure(error, controller !== undefined)
         controller = undefined
-        if (found.blamesInstance) outliers.failed(route.group, upstream!)
+        if (found.blamesInstance) {
+          outliers.failed(route.group, upstream!)
+          countError(route.errors, found.code)
+        }
         const now = renew(route)
         if (grantRetry({ method: 'GET', hasBody: false }, found, tally, upstream!, now)) {
           return tryAgain(now, backOffMs(found, tally, random))

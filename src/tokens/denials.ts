@@ -7,6 +7,8 @@ export interface Denials {
   readonly isDenied: (tokenId: string | undefined, sessionId: string | undefined) => boolean
   /** Whether what is known is younger than `REVOCATION_MAX_STALENESS`. */
   readonly isFresh: () => boolean
+  /** How old that is, in milliseconds; infinite before the first reading. */
+  readonly ageMs: () => number
   /**
    * Writes denials, tells the other replicas once the transaction commits. Call `remember` after the commit.
    * @param until seconds since the epoch: when the last token concerned has expired
@@ -101,6 +103,7 @@ export function createDenials(options: DenialsOptions): Denials {
     isDenied: (tokenId, sessionId) =>
       (tokenId !== undefined && tokens.has(tokenId)) || (sessionId !== undefined && sessions.has(sessionId)),
     isFresh: () => monotonicNow() - freshAt < maxStalenessMs,
+    ageMs: () => monotonicNow() - freshAt,
     write: writeDenials,
     remember,
     start: () => database.follow({ channel, intervalMs: pollingIntervalMs, read }),

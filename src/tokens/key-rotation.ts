@@ -39,6 +39,8 @@ export interface TooEarly {
 export interface KeyRotation {
   /** Whether anything is to be done: asked of what was just read, without a lock. */
   isDue(keys: KeyAges): boolean
+  /** When the next key is to sign, in milliseconds since the epoch; undefined where there is none or nothing signs. */
+  dueAt(keys: KeyAges): number | undefined
   /** Does what is due; to be called in a transaction. */
   maintain(em: SqlEntityManager): Promise<void>
   /**
@@ -105,6 +107,11 @@ export function createKeyRotation(options: KeyRotationOptions): KeyRotation {
   return {
     isDue: (keys) =>
       keys.active === undefined || keys.next === undefined || hasServed(keys) || outlived(keys).length > 0,
+
+    dueAt: ({ active, next }) =>
+      active?.activatedAt == null || next === undefined
+        ? undefined
+        : Math.max(active.activatedAt.getTime() + lifetimeMs, knownAt(next)),
 
     async maintain(em) {
       await lock(em)

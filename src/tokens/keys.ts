@@ -25,6 +25,8 @@ export interface KeyRing {
    * `jwksMaxAgeSeconds` (key-rotation.ts).
    */
   readonly jwks: () => { readonly keys: readonly JWK[] }
+  /** Which keys there are, for an operator: nothing of them but their names and ages. */
+  readonly status: () => KeyRingStatus
   /** Reads the keys, makes the first ones, follows changes, rotates by age: for as long as the database runs. */
   start(): void
   /**
@@ -35,6 +37,26 @@ export interface KeyRing {
   rotate(options?: RotateOptions): Promise<string>
   /** Seals anew what is sealed under an older encryption key, so that that one can be given up. */
   rewrap(): Promise<Rewrapped>
+}
+
+export interface KeyRingStatus {
+  readonly keys: readonly KeyStatus[]
+  /** Milliseconds since the epoch; undefined where it is not known. */
+  readonly nextRotationAt: number | undefined
+}
+
+interface KeyStatus {
+  readonly kid: string
+  readonly algorithm: string
+  /** `active` signs, `next` will; tokens that a `retired` one signed are still valid. */
+  readonly state: 'active' | 'next' | 'retired'
+  /** Whether it can be used for that here: ENCRYPTION_KEYS may not open it. */
+  readonly usable: boolean
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  /** Since when it has signed. */
+  readonly activatedAt: number | undefined
+  readonly retiredAt: number | undefined
 }
 
 interface SigningKeyPair {
@@ -62,6 +84,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   let publicKeys: ReadonlyMap<string, CryptoKey> = new Map()
   let jwks: { readonly keys: readonly JWK[] } = { keys: [] }
   let privateKeys: ReadonlyMap<string, CryptoKey> = new Map()
+  let ages: KeyAges = { active: undefined, next: undefined, retired: [] }
   /** Keys that were complained of. */
   const complained = new Set<string>()
   let readings = 0
@@ -86,6 +109,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     latest = reading
     publicKeys = imported
     privateKeys = opened
+    ages = keys
     jwks = { keys: all.filter(({ kid }) => imported.has(kid)).map(publishedKey) }
     activate(keys)
   }
@@ -121,10 +145,25 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     return made
   }
 
+  function viewKey({ kid, algorithm, createdAt, activatedAt, retiredAt }: SigningKey): KeyStatus {
+    const state = retiredAt != null ? 'retired' : activatedAt != null ? 'active' : 'next'
+    return {
+      ...{ kid, algorithm, state },
+      usable: (state === 'retired' ? publicKeys : privateKeys).has(kid),
+      createdAt: createdAt.getTime(),
+      activatedAt: activatedAt?.getTime(),
+      retiredAt: retiredAt?.getTime(),
+    }
+  }
+
   return {
     active: () => active,
     find: (kid) => publicKeys.get(kid),
     jwks: () => jwks,
+    status: () => ({
+      keys: [ages.active, ages.next, ...ages.retired].flatMap((key) => (key ? [viewKey(key)] : [])),
+      nextRotationAt: rotation.dueAt(ages),
+    }),
     start: () => database.follow({ channel: signingKeysChannel, intervalMs: pollingIntervalMs, read: load }),
 
     async rotate(options = {}) {

@@ -14,7 +14,7 @@ import type { Identity } from './identity.ts'
 import { createInspect } from './introspect.ts'
 import { createIssuer } from './issue.ts'
 import { createTrustedIssuer } from './issuers.ts'
-import { createKeyRing } from './keys.ts'
+import { createKeyRing, type KeyRingStatus } from './keys.ts'
 import type { AuthenticationFailures } from './limits.ts'
 import { createPruner } from './prune.ts'
 import { createRequestLimit, type RequestLimit } from './request-limit.ts'
@@ -36,6 +36,10 @@ export interface Tokens {
   readonly database: (() => DatabaseState) | undefined
   /** Whether tokens can be signed; undefined where there is no database. */
   readonly signing: (() => SigningState) | undefined
+  /** The keys that sign them; undefined where there is no database. */
+  readonly keys: (() => KeyRingStatus) | undefined
+  /** How old what is known of revocations is, in milliseconds; undefined where there is no database. */
+  readonly revocationAgeMs: (() => number) | undefined
   /** What other endpoints of the gateway's own need; undefined where there is no database. */
   readonly own: OwnTokens | undefined
   start(): void
@@ -86,6 +90,8 @@ export function createTokens(options: TokensOptions): Tokens {
     ready: () => (isReady ||= own?.ready() === true),
     database: options.database?.state,
     signing: own?.signing,
+    keys: own?.keys.status,
+    revocationAgeMs: own?.denials.ageMs,
     own: own?.shared,
     start() {
       for (const one of trusted) one.start()

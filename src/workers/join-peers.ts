@@ -23,17 +23,17 @@ export function createPeerLink(say: (message: ToPrimary) => void, patienceMs = 1
   let answers: Answers = {}
   let count = 0
 
-  async function answer(asker: number, id: number, question: string): Promise<void> {
+  async function answer(asker: number, id: number, question: string, argument: unknown): Promise<void> {
     let value: unknown
     try {
-      if (Object.hasOwn(answers, question)) value = await answers[question]?.()
+      if (Object.hasOwn(answers, question)) value = await answers[question]?.(argument as never)
     } catch {
       // Left out, as one that does not answer in time.
     }
     say({ kind: 'answer', asker, id, value })
   }
 
-  function ask(question: string): Promise<unknown[]> {
+  function ask(question: string, argument: unknown): Promise<unknown[]> {
     const id = ++count
     return new Promise((resolve) => {
       const values: unknown[] = []
@@ -44,7 +44,7 @@ export function createPeerLink(say: (message: ToPrimary) => void, patienceMs = 1
       }
       const timer = setTimeout(done, patienceMs)
       asked.set(id, { values, others: undefined, answered: 0, done })
-      say({ kind: 'ask', id, question })
+      say({ kind: 'ask', id, question, argument })
     })
   }
 
@@ -52,15 +52,15 @@ export function createPeerLink(say: (message: ToPrimary) => void, patienceMs = 1
     join<A extends Answers>(own: A): Peers<A> {
       answers = own
       return {
-        async gather(question) {
-          const others = ask(question)
-          return [await own[question]!(), ...(await others)] as never
+        async gather(question, argument) {
+          const others = ask(question, argument)
+          return [await own[question]!(argument as never), ...(await others)] as never
         },
       }
     },
     take(message) {
       if (message.kind === 'question') {
-        void answer(message.asker, message.id, message.question)
+        void answer(message.asker, message.id, message.question, message.argument)
         return
       }
       const question = asked.get(message.id)

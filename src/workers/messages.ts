@@ -1,4 +1,5 @@
 import type { Environment, Service } from '../discovery/source.ts'
+import type { LevelChange } from '../observability/log-level.ts'
 import type { EncryptionKey } from '../persistence/sealer.ts'
 
 /** The argument that a worker of ours is started with. */
@@ -12,7 +13,7 @@ export type ToWorker =
   | { readonly kind: 'reload' }
   /** Drain, and end. */
   | { readonly kind: 'stop' }
-  | { readonly kind: 'question'; readonly asker: number; readonly id: number; readonly question: string }
+  | ({ readonly kind: 'question'; readonly asker: number } & Question)
   /** How many others were asked. */
   | { readonly kind: 'asked'; readonly id: number; readonly others: number }
   | ({ readonly kind: 'answer' } & Answer)
@@ -25,7 +26,7 @@ export type ToPrimary =
   | { readonly kind: 'hello' }
   | ({ readonly kind: 'listening' } & Listening)
   | { readonly kind: 'failed'; readonly message: string }
-  | { readonly kind: 'ask'; readonly id: number; readonly question: string }
+  | ({ readonly kind: 'ask' } & Question)
   | ({ readonly kind: 'answer'; readonly asker: number } & Answer)
   /** Wants to know whether there is a connection left for it: it comes before the answer. */
   | { readonly kind: 'turn' }
@@ -41,6 +42,8 @@ export interface Beginning {
   readonly routingText: string | undefined
   readonly encryptionKeys: readonly EncryptionKey[]
   readonly sources: readonly SourceNews[]
+  /** Where it is not the configured one. */
+  readonly logLevel: LevelChange | undefined
 }
 
 export interface Listening {
@@ -63,6 +66,13 @@ export interface SourceNews {
   readonly heardAt: number | undefined
   /** Why it fails now; undefined where it does not. */
   readonly error: string | undefined
+}
+
+interface Question {
+  readonly id: number
+  readonly question: string
+  /** Undefined where it takes none. */
+  readonly argument: unknown
 }
 
 interface Answer {

@@ -1,13 +1,19 @@
-/** What the processes that serve one gateway's door together can be asked of themselves, each question by its name. */
-export type Answers = Readonly<Record<string, () => unknown>>
+/**
+ * What the processes that serve one gateway's door together can be asked of themselves, or told to do: each question by
+ * its name, with an argument where it takes one.
+ */
+export type Answers = Readonly<Record<string, (argument?: never) => unknown>>
 
 /** The processes that serve one gateway's door together (WORKERS), seen from one of them. */
 export interface Peers<A extends Answers> {
   /**
    * Asks every one of them the same, itself included, and first; one of the others that does not answer in time is
-   * left out. Answers are structured-cloneable.
+   * left out. Arguments and answers are structured-cloneable.
    */
-  gather<Q extends keyof A & string>(question: Q): Promise<readonly [Answer<A, Q>, ...Answer<A, Q>[]]>
+  gather<Q extends keyof A & string>(
+    question: Q,
+    argument?: Parameters<A[Q]>[0],
+  ): Promise<readonly [Answer<A, Q>, ...Answer<A, Q>[]]>
 }
 
 type Answer<A extends Answers, Q extends keyof A> = Awaited<ReturnType<A[Q]>>
@@ -17,7 +23,7 @@ export type JoinPeers = <A extends Answers>(answers: A) => Peers<A>
 
 /** A gateway of one process has nobody else to ask. */
 export const alone: JoinPeers = (answers) => ({
-  async gather(question) {
-    return [(await answers[question]!()) as never]
+  async gather(question, argument) {
+    return [(await answers[question]!(argument as never)) as never]
   },
 })

@@ -5,6 +5,7 @@ import { createReloader } from '../config/reload.ts'
 import type { FileText } from '../config/routing.ts'
 import { registerGateway } from '../discovery/register-gateway.ts'
 import type { Log } from '../observability/log.ts'
+import { createLevelSwitch, type LevelChange } from '../observability/log-level.ts'
 import { openLog, readKeys, StartError } from '../opening.ts'
 import { createCrew } from './crew.ts'
 import type { Listening, ToPrimary } from './messages.ts'
@@ -29,6 +30,7 @@ export async function startPrimary({ config, file, environment }: OpenedConfig) 
     )
   }
   const log = openLog(config)
+  const levels = createLevelSwitch({ log })
   const encryptionKeys = await readKeys(config, log)
   let routingText: FileText = file.text
   let candidate: FileText
@@ -62,6 +64,7 @@ export async function startPrimary({ config, file, environment }: OpenedConfig) 
       ...{ worker, workers, environment, encryptionKeys },
       routingText: typeof routingText === 'string' ? routingText : undefined,
       sources: relay.everything(),
+      logLevel: levels.inForce(),
     }),
     hear,
     drainMs: drain.delayMs + drain.timeoutMs + graceMs,
@@ -71,9 +74,11 @@ export async function startPrimary({ config, file, environment }: OpenedConfig) 
   /** Questions go from one worker to the others by way of us, and the answers back. */
   function hear(worker: Worker, message: ToPrimary): void {
     if (message.kind === 'ask') {
-      const { id, question } = message
+      const { id, question, argument } = message
+      // Its own log is one of the gateway's.
+      if (question === 'logLevel') levels.ask(argument as LevelChange | undefined)
       const others = crew.tell(
-        { kind: 'question', asker: worker.id, id, question },
+        { kind: 'question', asker: worker.id, id, question, argument },
         ({ id }) => id !== worker.id,
       )
       crew.tell({ kind: 'asked', id, others }, ({ id }) => id === worker.id)
@@ -111,6 +116,7 @@ export async function startPrimary({ config, file, environment }: OpenedConfig) 
     await crew.stop()
     reloader.stop()
     await relay.stop()
+    levels.stop()
     log.flush()
   }
   let stopped: Promise<void> | undefined

@@ -41,7 +41,7 @@ export async function runWorker(): Promise<void> {
   })
   say({ kind: 'hello' })
 
-  const { worker, workers, environment, routingText, encryptionKeys } = await beginning.promise
+  const { worker, workers, environment, routingText, encryptionKeys, logLevel } = await beginning.promise
   try {
     const { config, file } = openForStart({
       // The gateway is registered once, by the primary.
@@ -54,7 +54,7 @@ export async function runWorker(): Promise<void> {
     log = own
     const share = withShareOfDatabase(config, workers)
     gateway = createGateway(share, {
-      ...{ log: own, encryptionKeys, configFile: file },
+      ...{ log: own, logLevel, encryptionKeys, configFile: file },
       ...{ peers: peers.join, acceptTurn: turns.next },
     })
     const { port, adminUrl } = await gateway.start().catch((error: unknown) => {

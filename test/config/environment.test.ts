@@ -10,6 +10,8 @@ test('without anything said the defaults of development hold', (t) => {
     publicUrl: 'http://localhost:8080',
     routePrefix: '',
     logLevel: 'info',
+    logPaths: 'full',
+    tracing: undefined,
     trustedProxies: [],
     timeouts: { connectMs: 2000, requestMs: 15_000, idleMs: 60_000, webSocketIdleMs: 600_000 },
     drain: { delayMs: 0, timeoutMs: 10_000 },

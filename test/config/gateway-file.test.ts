@@ -35,6 +35,7 @@ services:
     concurrency: 50
     queue: "20"
     queue-timeout: 500ms
+    rate: 10/s per address, 1000/6h
     canary-of: users
     canary-percent: 5
     canary-header: X-Canary=yes = no
@@ -64,6 +65,10 @@ services:
       concurrency: 50,
       queue: 20,
       'queue-timeout': 500,
+      rate: [
+        { requests: 10, seconds: 1, per: 'address' },
+        { requests: 1000, seconds: 21_600, per: 'user' },
+      ],
       'canary-of': 'users',
       'canary-percent': 5,
       'canary-header': { name: 'x-canary', value: 'yes = no' },

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { createLog } from '../../src/observability/log.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
+import { startIssuer } from '../support/issuer.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'
@@ -179,9 +180,11 @@ test('in production a line has what was measured, and neither query nor headers 
     level: 'info',
     requestId: 'callers-own-id',
     method: 'POST',
+    route: '/api/user',
     path: '/api/user/login',
     status: 200,
     clientAddress: '127.0.0.1',
+    bytesReceived: 2,
     bytesSent: 'body-of-house'.length,
     service: 'auth',
     instance: house.origin.slice('http://'.length),
@@ -217,4 +220,89 @@ test('a request that fails once its connection has been ended says why, not 404'
     access.find(({ method }) => method === 'PUT'),
     { status: 502, errorCode: 'upstream_reset' },
   )
+})
+
+test('a line has the route, the caller’s trace, and the bytes both ways', async (t) => {
+  const house = await httpUpstream(t, (incoming, response) => {
+    incoming.resume().on('end', () => response.end('12345'))
+  })
+  const { url, access } = await startGatewayFor(t, house.origin)
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00'
+  await request(`${url}/api/house/a/b`, { method: 'POST', body: 'x'.repeat(1000), headers: { traceparent } })
+  await request(`${url}/api/house`)
+  await request(`${url}/livez`)
+  await until(() => access.length === 3, 'three lines')
+  t.like(access[0], {
+    route: '/api/house',
+    path: '/api/house/a/b',
+    traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+    bytesReceived: 1000,
+    bytesSent: 5,
+  })
+  t.like(access[1], { route: '/api/house', traceId: undefined, bytesReceived: undefined })
+  t.like(access[2], { route: '/livez', service: undefined })
+})
+
+test('a line has the subject that was verified, and nothing of a token that was not', async (t) => {
+  const issuer = await startIssuer(t)
+  const house = await httpUpstream(t, (_incoming, response) => response.end('house'))
+  const path = ['/api/house', '/api/house/open; auth=none', '/api/house/books; scope=books:read']
+  const { url, access } = await startGateway(t, {
+    file: { services: { house: { urls: [house.origin], openapi: false, path } } },
+    env: { TRUSTED_ISSUERS: issuer.setting },
+  })
+  const token = await issuer.token()
+  const forged = `${token.slice(0, -8)}AAAAAAAA`
+  const asked = [
+    ['/api/house', token],
+    ['/api/house', forged],
+    ['/api/house/open', token],
+    ['/api/house/books', token],
+  ] as const
+  for (const [to, bearer] of asked) {
+    await request(url + to, { headers: { authorization: `Bearer ${bearer}` } })
+  }
+  await until(() => access.length === asked.length, 'all lines')
+  t.deepEqual(
+    access.map(({ status, subject }) => [status, subject]),
+    [
+      [200, 'user-1'],
+      [401, undefined],
+      [200, undefined],
+      [403, undefined],
+    ],
+  )
+})
+
+for (const format of ['people', 'json'] as const) {
+  test(`${format}: where paths hold secrets the route alone is told`, async (t) => {
+    const lines: string[] = []
+    const house = await httpUpstream(t, (_incoming, response) => response.end('house'))
+    const log = createLog({ level: 'debug', format, paths: 'route', write: (line) => lines.push(line) })
+    const { url } = await startGateway(t, {
+      file: { services: { house: { urls: [house.origin], auth: 'none', openapi: false } } },
+      log,
+    })
+    for (const to of ['/api/house/reset/secret', '/secret', '/docs/secret']) await request(url + to)
+    await until(() => lines.filter((line) => /unmatched|docs/.test(line)).length >= 2, 'the lines')
+    t.notRegex(lines.join(''), /secret/)
+    t.regex(lines.join(''), /\/api\/house\b/)
+  })
+}
+
+test('of what an entry may have got hold of only what is named comes into the log', (t) => {
+  const lines: string[] = []
+  const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line) })
+  const entry = {
+    requestId: 'request-1',
+    method: 'GET',
+    path: '/',
+    status: 200,
+    durationMs: 1,
+    clientAddress: '127.0.0.1',
+    bytesSent: 0,
+  }
+  log.access({ ...entry, ...{ authorization: 'secret', headers: { cookie: 'secret' } } })
+  const { time, ...rest } = JSON.parse(lines[0]!)
+  t.deepEqual(rest, { level: 'info', msg: 'request', ...entry })
 })

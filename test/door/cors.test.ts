@@ -6,7 +6,7 @@ import { deadOrigin, httpUpstream, scriptedUpstream } from '../support/upstream.
 
 const origin = 'https://www.jinmini.com'
 const env = { CORS_ORIGINS: `${origin}, http://localhost:3000` }
-const exposed = 'X-Request-Id, WWW-Authenticate, Retry-After, ETag, Location'
+const exposed = 'X-Request-Id, WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, ETag, Location'
 
 const preflight = (from: string, headers: Record<string, string> = {}) => ({
   method: 'OPTIONS',

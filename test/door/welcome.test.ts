@@ -69,6 +69,7 @@ const render = (...routes: Partial<PageRoute>[]) =>
     publicUrl: 'http://localhost:8080',
     version: '1.0.0',
     login: true,
+    dashboard: false,
     style: '',
     routes: routes.map((route) => ({ prefix: '/a', service: 'a', auth: 'none', instances: [], ...route })),
   })
@@ -87,6 +88,17 @@ test('a prefix that means something to a shell is quoted in the command', (t) =>
 test('a route that asks for a token shows where it goes', (t) => {
   const page = render({ auth: 'required' })
   t.true(page.includes('curl -H &#39;Authorization: Bearer &lt;token&gt;&#39; http://localhost:8080/a'))
+})
+
+test('the page leads to the dashboard where that is on this port, and never in production', async (t) => {
+  const leads = async (env: Readonly<Record<string, string>>) => {
+    const { url } = await startGateway(t, { env })
+    const page = await (await fetch(url, { headers: { accept: browserAccept } })).text()
+    return page.includes('<a href="/dashboard">Dashboard</a>')
+  }
+  t.true(await leads({}))
+  t.false(await leads({ ADMIN_PORT: '0' }))
+  t.false(await leads({ NODE_ENV: 'production', PUBLIC_URL: 'https://www.jinmini.com' }))
 })
 
 test('the page leads to the login where there is one', (t) => {

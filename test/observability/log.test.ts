@@ -141,11 +141,13 @@ test('a stack with Windows line ends and tabs stays readable', (t) => {
   t.deepEqual(lines, ['error: a fault\n  Error: x\n    at y\n'])
 })
 
-test('of several workers no path makes a line longer than a pipe keeps together', (t) => {
+test('of several workers no path and no subject make a line longer than a pipe keeps together', (t) => {
   const lines: string[] = []
   const write = (line: string) => void lines.push(line)
   const path = `/${'"'.repeat(16_000)}`
-  createLog({ level: 'info', format: 'json', worker: 2, write }).access({ ...entry, path })
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const subject = '"'.repeat(1024)
+  createLog({ level: 'info', format: 'json', worker: 2, write }).access({ ...entry, path, traceId, subject })
   t.true(Buffer.byteLength(lines[0]!) <= 4096)
   t.is(JSON.parse(lines[0]!).path, `${path.slice(0, 1500)}…`)
   createLog({ level: 'info', format: 'json', write }).access({ ...entry, path })

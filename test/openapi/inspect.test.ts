@@ -1,17 +1,19 @@
 import test from 'ava'
-import { inspect } from '../../src/openapi/inspect.ts'
 import type { Json } from '../../src/openapi/json.ts'
+import { readDocument } from '../../src/openapi/read-document.ts'
+
+const inspect = (value: Json) => readDocument(Buffer.from(JSON.stringify(value)))
 
 for (const version of ['3.0.0', '3.0.4', '3.1.1', '3.2.0']) {
   test(`OpenAPI ${version} is taken`, (t) => {
     const document = { openapi: version, paths: { '/users': { get: { security: [{ key: [] }] } } } }
-    t.deepEqual(inspect(document), { document })
+    t.is(inspect(document).status, 'ok')
   })
 }
 
 const operation = (get: Json) => ({ openapi: '3.1.0', paths: { '/a': { get } } })
 const refusals: Readonly<Record<string, readonly [Json, string, RegExp]>> = {
-  'Swagger 2.0': [{ swagger: '2.0' }, 'unsupported', /Swagger 2\.0/],
+  'Swagger 1.2': [{ swagger: '1.2' }, 'unsupported', /Swagger "1\.2"/],
   'a version to come': [{ openapi: '4.0.0' }, 'unsupported', /OpenAPI "4\.0\.0"/],
   'something that is no object': [[], 'invalid', /not a JSON object/],
   'no version': [{}, 'invalid', /no member "openapi"/],
@@ -37,7 +39,7 @@ const refusals: Readonly<Record<string, readonly [Json, string, RegExp]>> = {
 for (const [what, [value, status, reason]] of Object.entries(refusals)) {
   test(`${what} is refused with the reason`, (t) => {
     const inspection = inspect(value)
-    t.like(inspection, { status })
+    t.is(inspection.status as string, status)
     t.regex('reason' in inspection ? inspection.reason : '', reason)
   })
 }

@@ -1,47 +1,22 @@
 import test from 'ava'
-import type { Collected } from '../../src/openapi/collect.ts'
-import { createGatewayDocument } from '../../src/openapi/document.ts'
 import type { JsonObject } from '../../src/openapi/json.ts'
-import { mergeDocuments } from '../../src/openapi/merge.ts'
 import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
+import {
+  type Merged,
+  mergedOf,
+  gatewayDocument as own,
+  openRoute as route,
+  serviceOf,
+} from '../support/merged.ts'
 
-const own = createGatewayDocument({ routePrefix: '', version: '1.0.0', tokens: false, dummies: false })
-const isOwn = (path: string) => path === '/docs'
-
-const route = (service: string, prefix: string, strip = ''): PublishedRoute => ({
-  service,
-  prefix,
-  strip,
-  auth: 'none',
-  scopes: [],
-  openapi: '/openapi.json',
-  instances: [],
-})
 const answer = { responses: { 200: { description: 'Good' } } }
 
 /** Merges one document of each service and gives the merged one. */
-function merge(
-  routes: readonly PublishedRoute[],
-  documents: Readonly<Record<string, JsonObject | Collected>>,
-) {
-  const collected = Object.entries(documents).map(([service, document]): [string, Collected] => [
-    service,
-    'status' in document
-      ? (document as unknown as Collected)
-      : { status: 'ok', document: { openapi: '3.1.0', ...(document as JsonObject) }, fetchedAt: 0 },
-  ])
-  // As it is served: what JSON does not show is not there.
-  return JSON.parse(
-    JSON.stringify(mergeDocuments({ own, routes, collected: new Map(collected), isOwn })),
-  ) as Merged
-}
-
-interface Merged {
-  paths: Record<string, Record<string, Record<string, unknown>>>
-  components: Record<string, Record<string, unknown>>
-  tags: { name: string; description?: string }[]
-  'x-munjigi-services': unknown[]
-}
+const merge = (routes: readonly PublishedRoute[], documents: Readonly<Record<string, JsonObject>>): Merged =>
+  mergedOf(
+    routes,
+    Object.entries(documents).map(([name, document]) => serviceOf(name, document)),
+  )
 
 const ownPaths = new Set(Object.keys(own.paths as JsonObject))
 const publicPaths = ({ paths }: Merged) => Object.keys(paths).filter((path) => !ownPaths.has(path))
@@ -67,8 +42,8 @@ test('a path that several routes lead to is shown under each, with operation ids
     shop: { paths: { '/items': { get: { ...answer, operationId: 'list' } } } },
   })
   t.deepEqual(publicPaths(merged), ['/api/shop/items', '/v1/items'])
-  t.is(merged.paths['/api/shop/items']!.get!.operationId, 'shop.list')
-  t.is(merged.paths['/v1/items']!.get!.operationId, 'shop.list_2')
+  t.is(merged.paths['/api/shop/items']!.get!.operationId, 'list')
+  t.is(merged.paths['/v1/items']!.get!.operationId, 'list_2')
 })
 
 test('a path that a longer prefix of another service takes is not shown', (t) => {
@@ -154,12 +129,13 @@ test('components that only unpublished paths use are not shown', (t) => {
       components: { responses: { Open: { description: 'o' }, Secret: { description: 's' } } },
     },
   })
-  t.deepEqual(Object.keys(merged.components.responses!), ['Problem', 'a.Open'])
+  t.deepEqual(Object.keys(merged.components.responses!), ['Problem', 'Open'])
 })
 
 test('references within properties of any name are renamed, those within examples and defaults are data', (t) => {
   const ref = { $ref: '#/components/schemas/B' }
   const renamed = { $ref: '#/components/schemas/a.B' }
+  const other = { paths: { '/b': { get: answer, parameters: [schemaParameter(ref)] } } }
   const schema = {
     properties: { example: ref, default: ref, properties: ref, $ref: ref, items: { items: ref } },
     default: ref,
@@ -169,11 +145,12 @@ test('references within properties of any name are renamed, those within example
     'x-note': ref,
   }
   const content = { 'application/json': { schema, examples: { one: { value: ref }, two: ref } } }
-  const merged = merge([route('a', '/a')], {
+  const merged = merge([route('a', '/a'), route('b', '/b')], {
     a: {
       paths: { '/a': { get: { responses: { default: { description: '', content } } } } },
       components: { schemas: { B: { type: 'string' } } },
     },
+    b: { ...other, components: { schemas: { B: { type: 'number' } } } },
   })
   t.deepEqual(merged.paths['/a']!.get!.responses, {
     default: {
@@ -197,8 +174,17 @@ test('references within properties of any name are renamed, those within example
   })
 })
 
+const schemaParameter = (schema: JsonObject) => ({ name: 'q', in: 'query', schema })
+
 test('references with escapes, into paths and of discriminators lead to where they led', (t) => {
-  const merged = merge([route('a', '/api/a', '/api')], {
+  const b = {
+    paths: {
+      '/b': { get: { ...answer, parameters: [schemaParameter({ $ref: '#/components/schemas/A.b' })] } },
+    },
+    components: { schemas: { 'A.b': { type: 'null' } } },
+  }
+  const merged = merge([route('a', '/api/a', '/api'), route('b', '/b')], {
+    b,
     a: {
       paths: {
         '/a/{id}': { get: answer },
@@ -230,8 +216,11 @@ test('references with escapes, into paths and of discriminators lead to where th
   })
   const { get, post } = merged.paths['/api/a']!
   t.deepEqual(get!.responses, {
-    200: { $ref: '#/paths/~1api~1a~1%7Bid%7D/get/responses/200' },
-    201: { content: { 'x/y': { schema: { $ref: '#/components/schemas/a.A.b/properties/c' } } } },
+    200: { $ref: '#/components/responses/paths._a_id_.get.responses.200' },
+    201: {
+      description: '',
+      content: { 'x/y': { schema: { $ref: '#/components/schemas/a.A.b/properties/c' } } },
+    },
   })
   t.like(post, {
     requestBody: {
@@ -247,9 +236,10 @@ test('references with escapes, into paths and of discriminators lead to where th
     },
   })
   t.true('a.A.b' in merged.components.schemas!)
+  t.deepEqual(merged.components.responses!['paths._a_id_.get.responses.200'], { description: 'Good' })
 })
 
-test("security of the whole document is written out at each operation, under the service's scheme", (t) => {
+test('security of the whole document is written out at each operation, under its scheme', (t) => {
   const key = { type: 'apiKey', in: 'header', name: 'X-Key' }
   const merged = merge([route('a', '/a'), route('b', '/b')], {
     a: {
@@ -259,11 +249,11 @@ test("security of the whole document is written out at each operation, under the
     },
     b: { paths: { '/b': { get: answer } } },
   })
-  t.deepEqual(merged.paths['/a']!.get!.security, [{ 'a.key': [] }])
+  t.deepEqual(merged.paths['/a']!.get!.security, [{ key: [] }])
   t.deepEqual(merged.paths['/a']!.post!.security, [])
   t.false('security' in merged.paths['/b']!.get!)
-  t.deepEqual(merged.components.securitySchemes!['a.key'], key)
-  t.false('a.unused' in merged.components.securitySchemes!)
+  t.deepEqual(merged.components.securitySchemes!.key, key)
+  t.false('unused' in merged.components.securitySchemes!)
 })
 
 test('a path item that is defined once is written out under every path that refers to it', (t) => {
@@ -289,48 +279,43 @@ test('a member named __proto__ is a name like any other', (t) => {
 })
 
 test('every service is listed with how its document is, and a bad one costs no other', (t) => {
-  const routes = ['good', 'old', 'gone', 'new', 'elsewhere', 'broken'].map((name) => route(name, `/${name}`))
-  const merged = merge(routes, {
-    good: { paths: { '/good': { get: answer } } },
-    old: { status: 'unsupported', reason: 'is Swagger 2.0' },
-    gone: {
-      status: 'stale',
-      reason: 'was answered with status 500',
-      document: { openapi: '3.1.0', paths: { '/gone': { get: answer } } },
-      fetchedAt: 60_000,
-    },
-    elsewhere: { paths: { '/other': { get: answer } } },
-    broken: {
-      status: 'ok',
-      document: {
-        get paths(): JsonObject {
-          throw new Error('no')
-        },
-      },
-    },
-  })
-  t.deepEqual(publicPaths(merged), ['/gone', '/good'])
+  const routes = ['good', 'old', 'gone', 'new', 'elsewhere', 'broken', 'swagger'].map((name) =>
+    route(name, `/${name}`),
+  )
+  const gone = serviceOf('gone', { paths: { '/gone': { get: answer } } }, 60_000)
+  const swagger = { swagger: '2.0', info: {}, paths: { '/swagger': { get: answer } } }
+  const merged = mergedOf(routes, [
+    serviceOf('swagger', swagger),
+    serviceOf('good', { paths: { '/good': { get: answer } } }),
+    serviceOf('old', { swagger: '1.2' }),
+    { ...gone, status: 'stale', reason: 'was answered with status 500' },
+    { name: 'new', status: 'waiting' },
+    serviceOf('elsewhere', { paths: { '/other': { get: answer } } }),
+    serviceOf('broken', { paths: [] }),
+  ])
+  t.deepEqual(publicPaths(merged), ['/gone', '/good', '/swagger'])
   t.deepEqual(
     merged.tags.map(({ name }) => name),
-    ['gateway', 'gone', 'good'],
+    ['gateway', 'gone', 'good', 'swagger'],
   )
   const fetched_at = '1970-01-01T00:00:00.000Z'
   t.deepEqual(merged['x-munjigi-services'], [
-    { name: 'broken', status: 'invalid', reason: 'cannot be merged: no' },
+    { name: 'broken', status: 'invalid', reason: 'has a member "paths" that is not an object' },
     {
-      name: 'elsewhere',
-      status: 'ok',
+      ...{ name: 'elsewhere', status: 'ok' },
       reason: 'none of its paths is reachable through the routes of the service',
-      fetched_at,
+      ...{ paths: 0, fetched_at },
     },
     {
-      name: 'gone',
-      status: 'stale',
-      reason: 'was answered with status 500',
+      ...{ name: 'gone', status: 'stale', reason: 'was answered with status 500', paths: 1 },
       fetched_at: '1970-01-01T00:01:00.000Z',
     },
-    { name: 'good', status: 'ok', fetched_at },
+    { name: 'good', status: 'ok', paths: 1, fetched_at },
     { name: 'new', status: 'waiting' },
-    { name: 'old', status: 'unsupported', reason: 'is Swagger 2.0' },
+    {
+      ...{ name: 'old', status: 'unsupported' },
+      reason: 'is Swagger "1.2"; Swagger 2.0 and OpenAPI 3 documents are merged',
+    },
+    { name: 'swagger', status: 'ok', converted_from: 'Swagger 2.0', paths: 1, fetched_at },
   ])
 })

@@ -114,6 +114,8 @@ function createRecordingLog(): GatewayLog & {
     warn: keep('warn'),
     error: keep('error'),
     access: (entry) => void access.push(entry),
+    level: () => 'debug',
+    setLevel() {},
     flush: () => {},
     access_: access,
     lines,

@@ -87,6 +87,42 @@ async function verifies(token: string, ring: KeyRing, now: () => number = Date.n
 }
 
 eachDatabase((tested) => {
+  tested.test(
+    'its status tells of each key its name and ages, and when the next one is to sign',
+    async (t) => {
+      const [database] = await replicaDatabases(t, tested, 1)
+      let at = startedAt
+      const ring = await startKeyRing(database!, { now: () => at })
+      const [active, next] = kids(ring)
+      const fixed = { algorithm: 'ES256', usable: true, createdAt: startedAt, retiredAt: undefined }
+      t.deepEqual(ring.status(), {
+        keys: [
+          { ...fixed, kid: active!, state: 'active', activatedAt: startedAt },
+          { ...fixed, kid: next!, state: 'next', activatedAt: undefined },
+        ],
+        nextRotationAt: startedAt + lifetimeSeconds * 1000,
+      })
+      at += 1000 * 1000
+      await ring.rotate()
+      const [, successor] = kids(ring)
+      t.like(ring.status().keys, [
+        { kid: next!, state: 'active', activatedAt: at },
+        { kid: successor!, state: 'next', createdAt: at },
+        { kid: active!, state: 'retired', retiredAt: at },
+      ])
+    },
+  )
+
+  tested.test('a key that cannot be opened is not usable by its status', async (t) => {
+    const [database] = await replicaDatabases(t, tested, 1)
+    await startKeyRing(database!)
+    const stranger = await startKeyRing(database!, { sealer: createSealer([encryptionKey('another')]) })
+    t.deepEqual(
+      stranger.status().keys.map(({ usable }) => usable),
+      [false, false],
+    )
+  })
+
   tested.test('the first start makes an active key and a next one', async (t) => {
     const [database] = await replicaDatabases(t, tested, 1)
     const ring = await startKeyRing(database!)

@@ -7,9 +7,9 @@ function connect(count: number, patienceMs?: number): readonly PeerLink[] {
   const links: PeerLink[] = Array.from({ length: count }, (_, self) =>
     createPeerLink((message: ToPrimary) => {
       if (message.kind === 'ask') {
-        const { id, question } = message
+        const { id, question, argument } = message
         for (const [index, link] of links.entries()) {
-          if (index !== self) link.take({ kind: 'question', asker: self, id, question })
+          if (index !== self) link.take({ kind: 'question', asker: self, id, question, argument })
         }
         links[self]!.take({ kind: 'asked', id, others: count - 1 })
       } else if (message.kind === 'answer') {
@@ -50,4 +50,18 @@ test('one that cannot answer is not waited for', async (t) => {
 test('a worker with nobody beside it has its own answer at once', async (t) => {
   const [only] = connect(1, 60_000)
   t.deepEqual(await only!.join({ number: () => 7 }).gather('number'), [7])
+})
+
+test('an argument comes to every one of them', async (t) => {
+  const heard: string[] = []
+  const peers = connect(3).map(({ join }, index) =>
+    join({
+      say(words?: { readonly text: string }) {
+        heard.push(`${index} ${words?.text}`)
+        return words?.text
+      },
+    }),
+  )
+  t.deepEqual(await peers[1]!.gather('say', { text: 'hello' }), ['hello', 'hello', 'hello'])
+  t.deepEqual(heard.toSorted(), ['0 hello', '1 hello', '2 hello'])
 })

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.ts'
+import { type ErrorCode, GatewayError } from '../../errors.ts'
 import type { RedirectUris } from '../redirect-uris.ts'
 import { againUrl } from './again-url.ts'
 import { withLoginUrl } from './error-page.ts'
@@ -15,6 +15,8 @@ export interface CallbackOptions {
   readonly redirectUris: Pick<RedirectUris, 'callback'>
   /** Where a login by the provider begins. */
   readonly loginUrl: (provider: string) => string
+  /** A login that was begun here came back; by what came of it: `success`, or the code of the error. */
+  readonly returned?: ((provider: string, result: 'success' | ErrorCode) => void) | undefined
 }
 
 /**
@@ -22,7 +24,7 @@ export interface CallbackOptions {
  * the state is known to be this browser's, and then once.
  */
 export function createCallback(options: CallbackOptions): LoginStep {
-  const { attempts, codes, cookie, redirectUris, loginUrl } = options
+  const { attempts, codes, cookie, redirectUris, loginUrl, returned } = options
   return async function callback(ctx, provider) {
     const { name, title } = provider
     const query = readQuery(ctx.querystring)
@@ -46,7 +48,9 @@ export function createCallback(options: CallbackOptions): LoginStep {
       ctx.set('Location', returnUrl(attempt, loginCode))
       ctx.set('Referrer-Policy', 'no-referrer')
       ctx.body = ''
+      returned?.(name, 'success')
     } catch (error) {
+      returned?.(name, error instanceof GatewayError ? error.code : 'internal_error')
       throw error instanceof GatewayError ? withLoginUrl(error, againUrl(loginUrl(name), attempt)) : error
     }
   }

@@ -5,7 +5,7 @@ import type { Provider } from '../provider.ts'
 import type { RedirectUris } from '../redirect-uris.ts'
 import type { OAuthStep } from '../state.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createCallback } from './callback.ts'
+import { type CallbackOptions, createCallback } from './callback.ts'
 import { createComplete } from './complete.ts'
 import { createLoginAttempts } from './login-attempts.ts'
 import { createLoginCodes } from './login-codes.ts'
@@ -27,6 +27,8 @@ export interface LoginOptions {
   readonly returnUrls: readonly string[]
   readonly loginScope: string
   readonly linkVerifiedEmail: readonly string[]
+  /** See callback.ts. */
+  readonly returned?: CallbackOptions['returned']
 }
 
 /** A login by a provider, step by step: see docs/oauth.md. */
@@ -53,7 +55,7 @@ export function createLoginEndpoints(options: LoginOptions, act: OAuthStep): Log
   return {
     showErrors: steps.showErrors,
     login: steps.of(createLoginStart({ attempts, cookie, redirectUris, returnUrls, loginUrl })),
-    callback: steps.of(createCallback({ attempts, codes, cookie, redirectUris, loginUrl })),
+    callback: steps.of(createCallback({ ...options, attempts, codes, cookie, loginUrl })),
     complete: createComplete({ ...options, codes, cookie, act }),
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { GatewayError } from '../../errors.ts'
+import { type ErrorCode, GatewayError } from '../../errors.ts'
 import type { Log } from '../../observability/log.ts'
 import type { ConnectionRow } from '../entities.ts'
 import type { Provider, ProviderTokens } from '../provider.ts'
@@ -41,6 +41,8 @@ export interface RefreshOptions {
   readonly deadlineMs: number
   /** Whether the gateway is about to end: then no provider is asked, whose answer nobody could keep. */
   readonly stopping: () => boolean
+  /** A provider was asked; by what came of it: `success`, or the code of the error. */
+  readonly refreshed?: ((provider: string, result: 'success' | ErrorCode) => void) | undefined
   readonly log: Log
   readonly now: () => number
   readonly random: () => number
@@ -54,7 +56,7 @@ const againMs = 200
 
 export function createRefreshRow(options: RefreshOptions): RefreshRow {
   const { hold, permitsOf, read, tokens, providers, late, pending, answerMs, deadlineMs } = options
-  const { stopping, log, now, random } = options
+  const { stopping, refreshed, log, now, random } = options
 
   /** The first second, doubling, to a minute. */
   const retryAt = (failures: number) =>
@@ -125,8 +127,10 @@ export function createRefreshRow(options: RefreshOptions): RefreshRow {
         try {
           reply = await held.whileAsking(() => ask(provider, row, opened))
         } catch (error) {
+          refreshed?.(row.provider, error instanceof GatewayError ? error.code : 'internal_error')
           return endedBy(error, held)
         }
+        refreshed?.(row.provider, 'success')
         granted = { row, change: await renewed(row, opened, reply, provider) }
         return (await change(granted.change)) ? { row: { ...row, ...granted.change } } : 'changed'
       })

@@ -10,7 +10,7 @@ import { createLateWrites } from './late-writes.ts'
 import { createPending } from './pending.ts'
 import { createPermits, createShares, type Permits } from './permits.ts'
 import { createQuestions } from './questions.ts'
-import { createRefreshRow, gone, type Version } from './refresh.ts'
+import { createRefreshRow, gone, type RefreshOptions, type Version } from './refresh.ts'
 import { createRemove } from './remove.ts'
 import { createRepeated } from './repeat.ts'
 import { createRevocations } from './revocations.ts'
@@ -105,6 +105,8 @@ export interface VaultOptions {
   readonly providerTimeoutMs: number
   /** How long before its end a token is refreshed. */
   readonly refreshAheadMs: number
+  /** See refresh.ts. */
+  readonly refreshed?: RefreshOptions['refreshed']
   readonly log: Log
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -155,6 +157,7 @@ export function createVault(options: VaultOptions): Vault {
     ...{ hold, permitsOf, read, tokens, providers, late, pending, answerMs, log, now, random },
     deadlineMs: times.deadlineMs,
     stopping: () => stopping,
+    refreshed: options.refreshed,
   })
   const refresh = (version: Version) =>
     flights.join(

@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { gzipSync } from 'node:zlib'
+import { createGatewayDocument } from '../src/openapi/document.ts'
+import { type MergeJob, mergeDocuments } from '../src/openapi/merge.ts'
+import { readDocument } from '../src/openapi/read-document.ts'
+import type { RealDocument } from './openapi-documents.ts'
+
+/** What reading and merging take by themselves, in a thread that does nothing else. */
+export interface MergeTimes {
+  readonly readMs: readonly number[]
+  readonly mergeMs: readonly number[]
+  readonly gzipMs: readonly number[]
+  readonly bytes: number
+  /** The heap and the buffers of the thread after a merge, the documents that were read included. */
+  readonly memoryMiB: number
+}
+
+/** @param rounds merges that are measured, after two that are not */
+export async function measureMerges(documents: readonly RealDocument[], rounds: number): Promise<MergeTimes> {
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { documents, rounds },
+    resourceLimits: { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32 },
+  })
+  const [times] = (await once(worker, 'message')) as [MergeTimes]
+  await worker.terminate()
+  return times
+}
+
+function measure(documents: readonly RealDocument[], rounds: number): MergeTimes {
+  const readMs: number[] = []
+  const services = documents.map(({ name, bytes }): MergeJob['services'][number] => {
+    const at = performance.now()
+    const reading = readDocument(bytes)
+    readMs.push(performance.now() - at)
+    if (reading.status !== 'ok') throw new Error(`${name} ${reading.reason}`)
+    return { name, status: 'ok', document: reading.document, outline: reading.outline }
+  })
+  const job: MergeJob = {
+    own: createGatewayDocument({ routePrefix: '', version: '0.0.0', tokens: true, dummies: false }),
+    routePrefix: '',
+    services,
+    routes: documents.map(({ name }) => ({
+      ...{ service: name, prefix: `/api/${name}`, strip: `/api/${name}`, auth: 'required', scopes: ['read'] },
+      ...{ openapi: '/openapi.json', instances: [] },
+    })),
+  }
+  const [mergeMs, gzipMs]: [number[], number[]] = [[], []]
+  let bytes = 0
+  let memoryMiB = 0
+  for (let round = -2; round < rounds; round += 1) {
+    const at = performance.now()
+    const merged = mergeDocuments(job)
+    const mergedAt = performance.now()
+    const { heapUsed, external } = process.memoryUsage()
+    const packed = gzipSync(merged)
+    if (round < 0 || packed.length === 0) continue
+    mergeMs.push(mergedAt - at)
+    gzipMs.push(performance.now() - mergedAt)
+    bytes = merged.length
+    memoryMiB = Math.max(memoryMiB, (heapUsed + external) / 2 ** 20)
+  }
+  return { readMs, mergeMs, gzipMs, bytes, memoryMiB }
+}
+
+if (!isMainThread) {
+  const { documents, rounds } = workerData as { documents: readonly RealDocument[]; rounds: number }
+  parentPort?.postMessage(measure(documents, rounds))
+}

@@ -1,0 +1,48 @@
+import test from 'ava'
+import { parseCacheControl } from '../../src/cache/cache-control.ts'
+import { isNotModified } from '../../src/cache/conditional.ts'
+import { varyOf } from '../../src/cache/entry.ts'
+
+for (const [text, directives] of [
+  ['', {}],
+  ['max-age=60', { 'max-age': '60' }],
+  ['MAX-AGE="60" , Public', { 'max-age': '60', public: true }],
+  ['max-age=60, max-age=10', { 'max-age': '10' }],
+  ['max-age', { 'max-age': '0' }],
+  ['max-age=-1, s-maxage=1.5', { 'max-age': '0', 's-maxage': '0' }],
+  ['max-age = 60', { 'max-age': '60' }],
+  ['private="a, no-store", no-cache', { private: 'a, no-store', 'no-cache': true }],
+  ['x="a\\"b, no-store", public', { x: 'a"b, no-store', public: true }],
+  [',, ,public,,', { public: true }],
+  ['x="never closed, no-store', { x: '', 'no-store': true }],
+  ['max-age=9999999999999999999', { 'max-age': '0' }],
+] as const) {
+  test(`Cache-Control: ${text || 'nothing'}`, (t) => {
+    t.deepEqual(Object.fromEntries(parseCacheControl(text)), directives)
+  })
+}
+
+test('a Cache-Control of 64 KB of anything is read in no time', (t) => {
+  const startedAt = performance.now()
+  for (const piece of ['"', 'a="', 'a="\\', ',', 'a=,', 'a ', '\\"', 'a="b"x']) {
+    parseCacheControl(piece.repeat(65_536 / piece.length))
+  }
+  t.true(performance.now() - startedAt < 20_000)
+})
+
+test('a stored error is not judged by conditions', (t) => {
+  const stored = { status: 404, etag: '"a"', lastModified: undefined, date: undefined }
+  t.false(isNotModified(stored, { ifNoneMatch: '"a"', ifModifiedSince: undefined }))
+})
+
+test('without a date of change the date of the reply stands for it', (t) => {
+  const date = 'Mon, 01 Jan 2024 00:00:00 GMT'
+  const stored = { status: 200, etag: undefined, lastModified: undefined, date }
+  t.true(isNotModified(stored, { ifNoneMatch: undefined, ifModifiedSince: date }))
+})
+
+test('the names in Vary, whatever their case and order', (t) => {
+  t.deepEqual(varyOf({ vary: 'B , a,b' }), ['a', 'b'])
+  t.deepEqual(varyOf({ 'content-encoding': 'br' }), ['accept-encoding'])
+  t.deepEqual(varyOf({}), [])
+})
