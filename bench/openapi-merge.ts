@@ -10,9 +10,11 @@ import type { RealDocument } from './openapi-documents.ts'
 export interface MergeTimes {
   readonly readMs: readonly number[]
   readonly mergeMs: readonly number[]
+  /** Of CPU time: what it takes however busy the machine is. */
+  readonly mergeCpuMs: readonly number[]
   readonly gzipMs: readonly number[]
   readonly bytes: number
-  /** The heap and the buffers of the thread after a merge, the documents that were read included. */
+  /** Heap and buffers of the thread after a merge, more than before the first one; what is garbage by then included. */
   readonly memoryMiB: number
 }
 
@@ -45,22 +47,31 @@ function measure(documents: readonly RealDocument[], rounds: number): MergeTimes
       ...{ openapi: '/openapi.json', instances: [] },
     })),
   }
-  const [mergeMs, gzipMs]: [number[], number[]] = [[], []]
+  const [mergeMs, mergeCpuMs, gzipMs]: [number[], number[], number[]] = [[], [], []]
+  const before = memoryOfThread()
   let bytes = 0
   let memoryMiB = 0
   for (let round = -2; round < rounds; round += 1) {
+    const cpu = process.threadCpuUsage()
     const at = performance.now()
     const merged = mergeDocuments(job)
     const mergedAt = performance.now()
-    const { heapUsed, external } = process.memoryUsage()
+    const { user, system } = process.threadCpuUsage(cpu)
+    const memory = memoryOfThread()
     const packed = gzipSync(merged)
     if (round < 0 || packed.length === 0) continue
     mergeMs.push(mergedAt - at)
+    mergeCpuMs.push((user + system) / 1000)
     gzipMs.push(performance.now() - mergedAt)
     bytes = merged.length
-    memoryMiB = Math.max(memoryMiB, (heapUsed + external) / 2 ** 20)
+    memoryMiB = Math.max(memoryMiB, memory - before)
   }
-  return { readMs, mergeMs, gzipMs, bytes, memoryMiB }
+  return { readMs, mergeMs, mergeCpuMs, gzipMs, bytes, memoryMiB }
+}
+
+function memoryOfThread(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return (heapUsed + external) / 2 ** 20
 }
 
 if (!isMainThread) {

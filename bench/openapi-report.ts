@@ -66,8 +66,13 @@ export function writeOpenapiReport(findings: OpenapiFindings): string {
       ['', 'median', 'range'],
       [
         ['merge, ms', ...ranged(merges.mergeMs)],
+        ['CPU time of it, ms', ...ranged(merges.mergeCpuMs)],
         ['gzip of it, ms', ...ranged(merges.gzipMs)],
-        ['heap and buffers of the thread after a merge, MiB', merges.memoryMiB.toFixed(0), ''],
+        [
+          'memory of the thread after a merge, above that before, at most, MiB',
+          merges.memoryMiB.toFixed(0),
+          '',
+        ],
       ],
     ),
     `In the gateway: from the houses' first answer until all were in the merged document ${(findings.readyMs / 1000).toFixed(1)} s.`,

@@ -93,8 +93,7 @@ async function main(): Promise<void> {
       console.log(`round ${round + 1} of ${rounds}`)
     }
     const merged = { resting, peak: peakMemoryMiB(gateway.pid) }
-    await sleep(3000)
-    const etag = (await ask(port, {})).etag
+    const etag = await settled(port)
     const requests = {
       plain: await asked(port, {}),
       gzip: await asked(port, { 'accept-encoding': 'gzip' }),
@@ -241,6 +240,20 @@ function check(shown: Shown, documents: readonly RealDocument[]): string[] {
     if (found !== expected) faults.push(`${name}: ${found} of ${expected} operations`)
   }
   return faults
+}
+
+/** The ETag of the merged document, once it has not changed for a while. */
+async function settled(port: number): Promise<string> {
+  const deadline = performance.now() + 120_000
+  let last = ''
+  for (let same = 0; same < 10; same += 1) {
+    const { etag } = await ask(port, {}, 'HEAD')
+    if (etag !== last) same = 0
+    last = etag
+    if (performance.now() > deadline) throw new Error('the merged document changes all the time')
+    await sleep(1000)
+  }
+  return last
 }
 
 interface Reply {

@@ -10,6 +10,7 @@ const table = {
   invalid_grant: [400, 'Invalid grant'],
   invalid_scope: [400, 'Invalid scope'],
   unsupported_grant_type: [400, 'Unsupported grant type'],
+  unsupported_response_type: [400, 'Unsupported response type'],
   authentication_required: [401, 'Authentication required'],
   invalid_token: [401, 'Invalid token'],
   invalid_client: [401, 'Invalid client'],

@@ -18,7 +18,7 @@ import { conditional, selectingOf } from './request-headers.ts'
 import { createStore, type Entry, type Found, type Selecting, type StoreStatus } from './store.ts'
 
 /** One request on its way through the cache. */
-export interface CacheVisit {
+interface CacheVisit {
   readonly exchange: Exchange
   readonly context: ExchangeContext
   readonly incoming: IncomingMessage

@@ -42,7 +42,7 @@ export interface Canary {
 }
 
 /** The cache of a route's replies. */
-export interface CacheSettings {
+interface CacheSettings {
   /** Freshness lifetime of replies that say nothing of it themselves; 0 for none. */
   readonly defaultSeconds: number
 }

@@ -8,11 +8,18 @@ export type PageSources = Readonly<
   >
 >
 
+/** What a window that opened the page, or was opened by it, keeps of it (HTML §7.1.3): nothing, unless it is told. */
+export type OpenerPolicy = 'same-origin' | 'same-origin-allow-popups' | 'unsafe-none'
+
 /**
  * Sets the security headers of a page of the gateway's own. The gateway shares its origin with every service
  * behind it, so 'self' is no mark of trust: scripts and styles are let in by nonce or hash only.
  */
-export function securePage(ctx: Pick<Context, 'set'>, sources: PageSources): void {
+export function securePage(
+  ctx: Pick<Context, 'set'>,
+  sources: PageSources,
+  openerPolicy: OpenerPolicy = 'same-origin',
+): void {
   const directives = [
     "default-src 'none'",
     ...Object.entries(sources).map(([directive, value]) => `${directive} ${value}`),
@@ -23,7 +30,7 @@ export function securePage(ctx: Pick<Context, 'set'>, sources: PageSources): voi
   ctx.set('Content-Security-Policy', directives.join('; '))
   ctx.set('X-Content-Type-Options', 'nosniff')
   ctx.set('Referrer-Policy', 'no-referrer')
-  ctx.set('Cross-Origin-Opener-Policy', 'same-origin')
+  ctx.set('Cross-Origin-Opener-Policy', openerPolicy)
 }
 
 /** For one reply only (CSP level 3, §2.3.1: at least 128 bits). */

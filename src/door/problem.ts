@@ -42,6 +42,7 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   invalid_grant: 'invalid_grant',
   invalid_scope: 'invalid_scope',
   unsupported_grant_type: 'unsupported_grant_type',
+  unsupported_response_type: 'unsupported_response_type',
   invalid_token: 'invalid_token', //                 RFC 6750 §3.1
   insufficient_scope: 'insufficient_scope',
   too_many_requests: 'temporarily_unavailable', //   RFC 6749 §4.1.2.1, which registers it for every endpoint
@@ -52,10 +53,12 @@ export function toOAuthProblem(error: GatewayError, requestId: string): OAuthPro
   return {
     ...toProblem(error, requestId),
     error: oauthErrors[error.code] ?? oauthErrorOfStatus(error.status),
-    // RFC 6749 §5.2: printable ASCII without the quote and the backslash.
-    error_description: (error.detail ?? error.title).replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "'"),
+    error_description: errorDescription(error.detail ?? error.title),
   }
 }
+
+/** RFC 6749 §5.2, §4.1.2.1: printable ASCII without the quote and the backslash. */
+export const errorDescription = (text: string) => text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "'")
 
 function oauthErrorOfStatus(status: number): string {
   if (status === 503) return 'temporarily_unavailable'

@@ -77,7 +77,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
   const redirectUris = createRedirectUris({ publicUrl, routePrefix, allowed: oauth.redirectUris })
   const loginUrl = (provider: string) => `${publicUrl}${routePrefix}/oauth/${provider}/login`
   const act = createAct({ guard, issuer: config.tokens.issuer })
-  const { requestLimit, failures, open } = tokens
+  const { requestLimit, failures, open, refresh } = tokens
   const development = config.environment !== 'production'
   return {
     middleware: createOAuthRoutes({
@@ -89,7 +89,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
       connections: createConnectionEndpoints({ vault, providers, loginUrl }),
       login: createLoginEndpoints(
         {
-          ...{ database, sealer, providers, redirectUris, vault, open, publicUrl, routePrefix },
+          ...{ database, sealer, providers, redirectUris, vault, open, refresh, publicUrl, routePrefix },
           returnUrls: oauth.returnUrls,
           loginScope: oauth.loginScope,
           linkVerifiedEmail: oauth.linkVerifiedEmail,

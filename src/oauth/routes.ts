@@ -38,6 +38,8 @@ export function createOAuthRoutes(options: OAuthRoutesOptions): Middleware<DoorS
   router.post(at(''), ...somebody, exchange)
   router.get(at(''), ...somebody, connections.list)
   router.post(at('/login/complete'), ...whoever, login.complete)
+  router.get(at('/authorize'), login.showErrors, ...anybody, login.authorize)
+  router.post(at('/token'), ...whoever, login.token)
   router.get(at('/:provider/login'), login.showErrors, ...anybody, login.login)
   router.get(at('/:provider/callback'), login.showErrors, ...anybody, login.callback)
   router.get(at('/:id'), onlyIds, ...somebody, connections.show)

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { isObject, type Json } from './json.ts'
 import { commaAfter, commaBefore, type Piece, slotKinds } from './outline.ts'
 
-export type SlotKind = keyof typeof slotKinds
+type SlotKind = keyof typeof slotKinds
 
 export interface PieceWriter {
   /** Text that stands for a slot: alone or within a string, or as the name of a member of an object. */

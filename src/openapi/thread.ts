@@ -51,7 +51,7 @@ function read(raw: RawDocument): Reading {
 }
 
 function merge(job: MergeJob): ServedDocument {
-  const body = new Uint8Array(mergeDocuments(job))
+  const body = mergeDocuments(job)
   return { body, gzip: new Uint8Array(gzipSync(body)), hash: hash('sha256', body, 'base64url') }
 }
 

@@ -56,7 +56,7 @@ export function requireClient(client: Client | undefined): Client {
 }
 
 /** RFC 6749 §5.2. */
-function invalidClient(detail: string): GatewayError {
+export function invalidClient(detail: string): GatewayError {
   return new GatewayError('invalid_client', {
     detail,
     headers: { 'WWW-Authenticate': 'Basic realm="munjigi", charset="UTF-8"' },

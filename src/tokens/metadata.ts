@@ -26,27 +26,32 @@ export interface MetadataOptions {
   /** What others see, without a trailing slash. */
   readonly publicUrl: string
   readonly routePrefix: string
+  /** Whether somebody can log in, by an authorization code. */
+  readonly logins?: boolean
 }
 
 /** `GET /.well-known/oauth-authorization-server` (RFC 8414): where everything is. */
-export function createMetadata({ issuer, publicUrl, routePrefix }: MetadataOptions): TokenStep {
-  const metadata = metadataOf({ issuer, publicUrl, routePrefix })
+export function createMetadata(options: MetadataOptions): TokenStep {
+  const metadata = metadataOf(options)
   return function describe(ctx) {
     ctx.set('Cache-Control', 'public, max-age=300')
     ctx.body = metadata
   }
 }
 
-function metadataOf({ issuer, publicUrl, routePrefix }: MetadataOptions): Metadata {
+function metadataOf({ issuer, publicUrl, routePrefix, logins = false }: MetadataOptions): Metadata {
   const tokens = `${publicUrl}${routePrefix}/tokens`
+  const oauth = `${publicUrl}${routePrefix}/oauth`
   const clientMethods = ['client_secret_basic', 'client_secret_post']
   return {
     issuer,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
-    token_endpoint: `${tokens}/refresh`,
+    ...(logins && { authorization_endpoint: `${oauth}/authorize` }),
+    token_endpoint: logins ? `${oauth}/token` : `${tokens}/refresh`,
     token_endpoint_auth_methods_supported: [...clientMethods, 'none'],
-    grant_types_supported: ['refresh_token'],
-    response_types_supported: [],
+    grant_types_supported: [...(logins ? ['authorization_code'] : []), 'refresh_token'],
+    response_types_supported: logins ? ['code'] : [],
+    ...(logins && { code_challenge_methods_supported: ['S256'] }),
     introspection_endpoint: `${tokens}/verify`,
     introspection_endpoint_auth_methods_supported: clientMethods,
     revocation_endpoint: `${tokens}/revoke`,

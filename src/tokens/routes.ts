@@ -16,13 +16,13 @@ import type { Issuer } from './issue.ts'
 import type { KeyRing } from './keys.ts'
 import type { AuthenticationFailures } from './limits.ts'
 import { createJwks, createMetadata } from './metadata.ts'
-import { createRefresh } from './refresh.ts'
 import type { RequestLimit } from './request-limit.ts'
+import { createRefresh } from './refresh.ts'
 import { createRevoke } from './revoke.ts'
 import { createRotation } from './rotation.ts'
 import { createSuccessorDerivation } from './secrets.ts'
 import { serveOAuth } from './serve-oauth.ts'
-import type { TokenState } from './state.ts'
+import type { TokenState, TokenStep } from './state.ts'
 
 export interface TokenRoutesOptions {
   readonly config: Omit<TokensConfig, 'trustedIssuers' | 'headers' | 'revocation'>
@@ -42,6 +42,8 @@ export interface TokenRoutesOptions {
   readonly successorKeys: readonly Uint8Array[]
   readonly requestLimit: RequestLimit
   readonly failures: AuthenticationFailures
+  /** Whether somebody can log in: see oauth/login/authorize.ts. */
+  readonly logins?: boolean
   readonly log: Log
 }
 
@@ -51,7 +53,9 @@ export interface TokenRoutes {
 }
 
 /** Tokens from one end to the other: each endpoint is the list of its steps. */
-export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
+export function createTokenRoutes(
+  options: TokenRoutesOptions,
+): TokenRoutes & { /** `POST /tokens/refresh` after its first steps. */ readonly refresh: TokenStep } {
   const { config, publicUrl, routePrefix, open, dummies, log } = options
   const { clients, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
@@ -81,9 +85,9 @@ export function createTokenRoutes(options: TokenRoutesOptions): TokenRoutes {
   router.get('/.well-known/jwks.json', createJwks(options))
   router.get(
     '/.well-known/oauth-authorization-server',
-    createMetadata({ issuer: config.issuer, publicUrl, routePrefix }),
+    createMetadata({ ...options, issuer: config.issuer }),
   )
-  return { middleware: serveOAuth(router, at('')) }
+  return { middleware: serveOAuth(router, at('')), refresh }
 }
 
 /** The same paths of a gateway without a database: they say why there is nothing. */

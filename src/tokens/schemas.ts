@@ -136,10 +136,12 @@ export const jwksSchema = z.object({
 export const metadataSchema = z.object({
   issuer: z.url(),
   jwks_uri: z.url(),
+  authorization_endpoint: z.url().optional().describe('Where somebody can log in'),
   token_endpoint: z.url(),
   token_endpoint_auth_methods_supported: z.array(z.string()),
   grant_types_supported: z.array(z.string()),
   response_types_supported: z.array(z.string()),
+  code_challenge_methods_supported: z.array(z.string()).optional(),
   introspection_endpoint: z.url(),
   introspection_endpoint_auth_methods_supported: z.array(z.string()),
   revocation_endpoint: z.url(),

@@ -19,6 +19,7 @@ import type { AuthenticationFailures } from './limits.ts'
 import { createPruner } from './prune.ts'
 import { createRequestLimit, type RequestLimit } from './request-limit.ts'
 import { createNoTokenRoutes, createTokenRoutes } from './routes.ts'
+import type { TokenStep } from './state.ts'
 import { createVerifiedTokens } from './verified.ts'
 import { createVerifier } from './verify.ts'
 
@@ -51,6 +52,8 @@ export interface OwnTokens {
   readonly open: Open
   readonly requestLimit: RequestLimit
   readonly failures: AuthenticationFailures
+  /** `grant_type=refresh_token`, after the steps that read the body and identify the client. */
+  readonly refresh: TokenStep
 }
 
 /** `no key`: the keys were read, but the one that should sign cannot be opened with ENCRYPTION_KEYS. */
@@ -80,7 +83,8 @@ export function createTokens(options: TokensOptions): Tokens {
     dummies: own?.dummies,
     headers,
   })
-  const routes = own === undefined ? createNoTokenRoutes(config) : own.routes(verifier)
+  const ownRoutes = own?.routes(verifier)
+  const routes = ownRoutes ?? createNoTokenRoutes(config)
   let isReady = own === undefined
   return {
     guard,
@@ -92,7 +96,7 @@ export function createTokens(options: TokensOptions): Tokens {
     signing: own?.signing,
     keys: own?.keys.status,
     revocationAgeMs: own?.denials.ageMs,
-    own: own?.shared,
+    own: own && ownRoutes && { ...own.shared, refresh: ownRoutes.refresh },
     start() {
       for (const one of trusted) one.start()
       own?.start()
@@ -126,7 +130,7 @@ function createOwn({ config, encryptionKeys, log, database }: TokensOptions) {
     audience: tokens.audience,
     accessTokenLifetimeSeconds: tokens.accessTokenLifetime,
   })
-  const shared: OwnTokens = {
+  const shared: Omit<OwnTokens, 'refresh'> = {
     open: createOpen({ database, issuer, lifetimes: tokens }),
     requestLimit: createRequestLimit(protection.tokenRate),
     failures: createAuthenticationFailures({
@@ -157,6 +161,7 @@ function createOwn({ config, encryptionKeys, log, database }: TokensOptions) {
         dummies,
         successorKeys: encryptionKeys.map(({ secret }) => Buffer.from(secret, 'base64')),
         ...shared,
+        logins: config.oauth.providers.length > 0,
         log,
       }),
     start() {

@@ -187,3 +187,18 @@ test('a house that fails behind the back of a stale reply is asked again, and th
     return house.asked.length >= 3
   }, 'the house is asked again')
 })
+
+test('where a reply was for one alone, the next requests for its key do not wait for each other', async (t) => {
+  const house = await cachedHouse(t, (_incoming, response) => {
+    // The second one is never answered.
+    if (house.asked.length !== 2) tell(response, { headers: { 'cache-control': 'private' }, body: 'own' })
+  })
+  await house.ask('/x')
+  const silent = leaver(house, '/x')
+  await until(() => house.asked.length === 2, 'the house is asked')
+  const startedAt = performance.now()
+  t.is((await house.ask('/x')).body, 'own')
+  // Who waits does so for 5 s.
+  t.true(performance.now() - startedAt < 4500)
+  silent.destroy()
+})

@@ -71,7 +71,7 @@ const good = [
   service('retry-budget: 20%, concurrency: 50, queue: "0", queue-timeout: 1s'),
   service('rate: 100/min'),
   service('rate: "10/s per address, 1000/6h per user"'),
-  service('rate: [10/s per address, "${RATE}"]'),
+  service('rate: [10/s per address, "${NUMBER}/h per user"]'),
   service('canary-of: users, canary-percent: 5, canary-header: "X-Canary=1"'),
   service('mirror-to: users-next, mirror-percent: "10%"'),
   service('panic: "${NUMBER}", eject-share: "100%"'),

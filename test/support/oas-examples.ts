@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '../../src/openapi/json.ts'
 
 /** A real document, and the name of the service that it is served by. */
@@ -8,7 +9,7 @@ export interface Example {
   readonly document: JsonObject
 }
 
-const folder = join(import.meta.dirname, '../../node_modules/@readme/oas-examples')
+const folder = fileURLToPath(new URL('.', import.meta.resolve('@readme/oas-examples/package.json')))
 
 /** The documents of @readme/oas-examples: Swagger 2.0, OpenAPI 3.0 and 3.1. */
 export function oasExamples(): readonly Example[] {

@@ -2,11 +2,13 @@ import { type ErrorCode, GatewayError } from '../../errors.ts'
 import type { RedirectUris } from '../redirect-uris.ts'
 import { againUrl } from './again-url.ts'
 import { withLoginUrl } from './error-page.ts'
-import type { LoginAttempts, LoginReturn } from './login-attempts.ts'
+import { errorReturnUrl, returnUrl } from './authorization-error.ts'
+import type { LoginAttempts } from './login-attempts.ts'
 import type { LoginCodes } from './login-codes.ts'
 import type { LoginCookie } from './login-cookie.ts'
 import { readQuery, refused } from './login-query.ts'
 import type { LoginStep } from './login-steps.ts'
+import { redirect } from './send-away.ts'
 
 export interface CallbackOptions {
   readonly attempts: Pick<LoginAttempts, 'take'>
@@ -43,15 +45,17 @@ export function createCallback(options: CallbackOptions): LoginStep {
       const redirectUri = redirectUris.callback(name)
       const issuer = query.get('iss')
       const grant = await provider.exchange({ code, redirectUri, state, nonce, codeVerifier, issuer })
-      const loginCode = await codes.keep({ provider: name, grant, codeChallenge, browserHash })
-      ctx.status = 302
-      ctx.set('Location', returnUrl(attempt, loginCode))
-      ctx.set('Referrer-Policy', 'no-referrer')
-      ctx.body = ''
+      const client = attempt.client && { ...attempt.client, redirectUri: attempt.returnTo }
+      const loginCode = await codes.keep({ provider: name, grant, codeChallenge, browserHash, client })
+      redirect(ctx, returnUrl(attempt, { code: loginCode }))
       returned?.(name, 'success')
     } catch (error) {
       returned?.(name, error instanceof GatewayError ? error.code : 'internal_error')
-      throw error instanceof GatewayError ? withLoginUrl(error, againUrl(loginUrl(name), attempt)) : error
+      if (!(error instanceof GatewayError)) throw error
+      if (attempt.client === undefined) throw withLoginUrl(error, againUrl(loginUrl(name), attempt))
+      // Such a client shows its own user what happened, and where to begin anew (RFC 6749 §4.1.2.1).
+      ctx.state.errorCode = error.code
+      redirect(ctx, errorReturnUrl(attempt, error, query.get('error')))
     }
   }
 }
@@ -66,12 +70,4 @@ function refusalOf(error: string, title: string): string {
     return `${title} has a problem of its own and could not log you in now.`
   }
   return `${title} refused the login.`
-}
-
-/** Back to the front end (RFC 6749 §4.1.2). */
-function returnUrl({ returnTo, returnState }: LoginReturn, code: string): string {
-  const url = new URL(returnTo)
-  url.searchParams.set('code', code)
-  if (returnState !== undefined) url.searchParams.set('state', returnState)
-  return url.href
 }

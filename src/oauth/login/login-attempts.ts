@@ -10,6 +10,15 @@ export interface LoginReturn {
   readonly returnState: string | undefined
   /** The front end's own (RFC 7636, S256): who has the verifier may have the tokens. */
   readonly codeChallenge: string | undefined
+  /** Of a login that was begun at `/oauth/authorize`, whose code is for `/oauth/token` and nowhere else. */
+  readonly client?: AskingClient | undefined
+}
+
+/** Who asked for an authorization code (RFC 6749 §4.1.1), and what it will be worth. */
+export interface AskingClient {
+  readonly id: string
+  /** Granted, where the provider says yes. */
+  readonly scope: string
 }
 
 /** What only the provider and the gateway may know. */
@@ -64,10 +73,10 @@ const placeOf = (stateHash: string) => `login_attempts.secrets:${stateHash}`
 /** Times are the database's, which every replica shares. */
 export function createLoginAttempts({ database, sealer }: LoginAttemptsOptions): LoginAttempts {
   return {
-    async begin({ secrets, browserHash, provider, returnTo, returnState, codeChallenge }) {
+    async begin({ secrets, browserHash, provider, returnTo, returnState, codeChallenge, client }) {
       const { state, ...rest } = secrets
       const stateHash = hashOf(state)
-      const sealed = await sealer.seal(JSON.stringify(rest), placeOf(stateHash))
+      const sealed = await sealer.seal(JSON.stringify({ ...rest, client }), placeOf(stateHash))
       await database.run((em) =>
         em.execute(
           `insert into munjigi.login_attempts
@@ -94,11 +103,11 @@ export function createLoginAttempts({ database, sealer }: LoginAttemptsOptions):
         ),
       )
       if (row === undefined) return undefined
-      const { nonce, codeVerifier } = JSON.parse(
+      const { nonce, codeVerifier, client } = JSON.parse(
         await sealer.open(row.sealedSecrets, placeOf(stateHash)),
-      ) as Omit<LoginSecrets, 'state'>
+      ) as Omit<LoginSecrets, 'state'> & Pick<LoginReturn, 'client'>
       return {
-        ...{ nonce, codeVerifier, returnTo: row.returnTo },
+        ...{ nonce, codeVerifier, client, returnTo: row.returnTo },
         returnState: row.returnState ?? undefined,
         codeChallenge: row.codeChallenge ?? undefined,
       }

@@ -3,6 +3,7 @@ import type { Database } from '../../persistence/database.ts'
 import type { Sealer } from '../../persistence/sealer.ts'
 import { hashOf, isRandomTokenShaped, randomToken } from '../../tokens/secrets.ts'
 import type { Grant } from '../provider.ts'
+import type { AskingClient } from './login-attempts.ts'
 
 /** What a login waits with for the front end to come and get its tokens. */
 export interface PendingLogin {
@@ -12,6 +13,12 @@ export interface PendingLogin {
   readonly codeChallenge: string | undefined
   /** SHA-256 of the cookie of the browser that began it. */
   readonly browserHash: string
+  /** To whom the code is given, and where it was sent (RFC 6749 §4.1.3); undefined for `/oauth/login/complete`. */
+  readonly client?: CodeClient | undefined
+}
+
+export interface CodeClient extends AskingClient {
+  readonly redirectUri: string
 }
 
 /** One-time codes: a front end's address may hold one, tokens never. */
@@ -42,10 +49,10 @@ interface Row {
 /** Times are the database's, which every replica shares. */
 export function createLoginCodes({ database, sealer }: LoginCodesOptions): LoginCodes {
   return {
-    async keep({ provider, grant, codeChallenge, browserHash }) {
+    async keep({ provider, grant, codeChallenge, browserHash, client }) {
       const code = randomToken()
       const hash = hashOf(code)
-      const sealed = await sealer.seal(JSON.stringify(grant), placeOf(hash))
+      const sealed = await sealer.seal(JSON.stringify({ ...grant, client }), placeOf(hash))
       await database.run((em) =>
         em.execute(
           `insert into munjigi.login_codes
@@ -68,8 +75,9 @@ export function createLoginCodes({ database, sealer }: LoginCodesOptions): Login
       )
       if (row === undefined) return undefined
       const { provider, sealedGrant, codeChallenge, browserHash } = row
-      const grant = JSON.parse(await sealer.open(sealedGrant, placeOf(hash))) as Grant
-      return { provider, grant, browserHash, codeChallenge: codeChallenge ?? undefined }
+      const { client, ...grant } = JSON.parse(await sealer.open(sealedGrant, placeOf(hash))) as Grant &
+        Pick<PendingLogin, 'client'>
+      return { provider, grant, browserHash, client, codeChallenge: codeChallenge ?? undefined }
     },
   }
 }

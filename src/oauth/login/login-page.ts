@@ -72,7 +72,7 @@ ${pageHead('Log in · munjigi', style, nonce)}
       <h1>Who is there?</h1>
       <p class="lead">Log in to <b>${publicUrl}</b> with an account that you have already.</p>
       <noscript><p class="notice">This page needs JavaScript to complete a login.</p></noscript>
-      ${providers.length === 0 ? nobody(routePrefix) : html`<ul class="providers">${providers.map((provider) => button(routePrefix, provider))}</ul>`}
+      ${providers.length === 0 ? nobody(routePrefix) : html`<ul class="providers">${providers.map((provider) => providerButton(provider, `${routePrefix}/oauth/${provider.name}/login`))}</ul>`}
       ${development ? dummy : ''}
       <footer><a href="${routePrefix}/docs">API docs</a>: press Authorize there, and paste the access token.</footer>
     </section>
@@ -99,10 +99,14 @@ ${pageHead('Log in · munjigi', style, nonce)}
 `.markup
 }
 
-function button(routePrefix: string, { name, title }: LoginPageOptions['providers'][number]): Html {
+/** @param href where a login by it begins */
+export function providerButton(
+  { name, title }: LoginPageOptions['providers'][number],
+  href: string,
+): Html {
   const [initial = ''] = title.trim()
   return html`
-        <li><a class="provider" data-provider="${name}" data-title="${title}" href="${routePrefix}/oauth/${name}/login">
+        <li><a class="provider" data-provider="${name}" data-title="${title}" href="${href}">
           <span class="initial" aria-hidden="true">${initial.toUpperCase()}</span>
           <span>Continue with ${title}</span>
         </a></li>`

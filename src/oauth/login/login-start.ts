@@ -1,18 +1,13 @@
 import { GatewayError } from '../../errors.ts'
-import type { Provider } from '../provider.ts'
-import type { RedirectUris } from '../redirect-uris.ts'
-import type { OAuthContext } from '../state.ts'
 import { againUrl } from './again-url.ts'
 import { withLoginUrl } from './error-page.ts'
-import { type LoginAttempts, type LoginReturn, newSecrets } from './login-attempts.ts'
-import type { LoginCookie } from './login-cookie.ts'
+import type { LoginReturn } from './login-attempts.ts'
 import { readQuery, refused } from './login-query.ts'
 import type { LoginStep } from './login-steps.ts'
+import type { SendAway } from './send-away.ts'
 
 export interface LoginStartOptions {
-  readonly attempts: Pick<LoginAttempts, 'begin'>
-  readonly cookie: Pick<LoginCookie, 'keep'>
-  readonly redirectUris: Pick<RedirectUris, 'callback'>
+  readonly sendAway: SendAway
   /** Where a login may return to, compared character by character (RFC 9700 §4.1.3); the first is the default. */
   readonly returnUrls: readonly [string, ...string[]]
   /** Where a login by the provider begins. */
@@ -21,26 +16,12 @@ export interface LoginStartOptions {
 
 /** `GET /oauth/:provider/login`: sends a browser to the provider. */
 export function createLoginStart(options: LoginStartOptions): LoginStep {
-  const { attempts, cookie, redirectUris, returnUrls, loginUrl } = options
-
-  async function begin(ctx: OAuthContext, provider: Provider, back: LoginReturn): Promise<void> {
-    const secrets = newSecrets()
-    const url = await provider.authorizationUrl({
-      ...secrets,
-      redirectUri: redirectUris.callback(provider.name),
-    })
-    const browserHash = cookie.keep(ctx)
-    await attempts.begin({ ...back, secrets, browserHash, provider: provider.name })
-    ctx.status = 302
-    ctx.set('Location', url.href)
-    ctx.set('Referrer-Policy', 'no-referrer')
-    ctx.body = ''
-  }
+  const { sendAway, returnUrls, loginUrl } = options
 
   return async function loginStart(ctx, provider) {
     const back = readReturn(ctx.querystring, returnUrls)
     try {
-      await begin(ctx, provider, back)
+      await sendAway(ctx, provider, back)
     } catch (error) {
       throw error instanceof GatewayError
         ? withLoginUrl(error, againUrl(loginUrl(provider.name), back))

@@ -12,6 +12,8 @@ export interface LoginSteps {
   readonly showErrors: OAuthStep
   /** One that knows its provider. */
   readonly of: (step: LoginStep) => OAuthStep
+  /** One whose provider is still to be chosen. */
+  readonly ofAny: (step: OAuthStep) => OAuthStep
 }
 
 export interface LoginStepsOptions {
@@ -37,20 +39,28 @@ export function createLoginSteps(options: LoginStepsOptions): LoginSteps {
     const provider = providers.get(name)
     if (provider === undefined) throw unknownProvider(name, `${publicUrl}${routePrefix}/login`)
     try {
-      // The router takes HEAD for GET; but what is looked at only must not use up anything.
-      if (ctx.method !== 'GET') throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET' } })
-      if (!isPublicHost(ctx)) {
-        throw new GatewayError('invalid_request', {
-          detail: `Logins begin and end at ${publicUrl}, but this request asked for another host. Begin there instead.`,
-        })
-      }
+      checkRequest(ctx)
       await step(ctx, provider)
     } catch (error) {
       throw error instanceof GatewayError ? withLoginUrl(error, loginUrl(name)) : error
     }
   }
 
+  function checkRequest(ctx: OAuthContext): void {
+    // The router takes HEAD for GET; but what is looked at only must not use up anything.
+    if (ctx.method !== 'GET') throw new GatewayError('method_not_allowed', { headers: { Allow: 'GET' } })
+    if (isPublicHost(ctx)) return
+    throw new GatewayError('invalid_request', {
+      detail: `Logins begin and end at ${publicUrl}, but this request asked for another host. Begin there instead.`,
+    })
+  }
+
   return {
+    ofAny: (step) =>
+      function login(ctx, next) {
+        checkRequest(ctx as unknown as OAuthContext)
+        return step(ctx, next)
+      },
     of: (step) =>
       function login(koaCtx) {
         return take(koaCtx as unknown as OAuthContext, step)
