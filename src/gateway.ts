@@ -1,15 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import manifest from '../package.json' with { type: 'json' }
-import { addUpRoutes } from './admin/add-up-routes.ts'
-import { createAdmin } from './admin/admin.ts'
-import { listRoutes } from './admin/list-routes.ts'
-import { createLogLevelEndpoint } from './admin/log-level.ts'
+import { createOperations } from './admin/operations.ts'
 import { createResponseCache } from './cache/cache.ts'
 import type { Config } from './config/config.ts'
 import { createReloader } from './config/reload.ts'
 import type { RoutingFile } from './config/routing.ts'
-import { createDashboard } from './dashboard/dashboard.ts'
-import { createOwnStatus } from './dashboard/own-status.ts'
 import { createAddressBook } from './discovery/address-book.ts'
 import { registerGateway } from './discovery/register-gateway.ts'
 import type { Registration } from './discovery/registration.ts'
@@ -20,10 +15,8 @@ import { createExemption, createOverload } from './door/overload.ts'
 import { createOwnPaths } from './door/own-paths.ts'
 import { createPages } from './door/pages.ts'
 import { createOAuth } from './oauth/oauth.ts'
-import { gatewayMetrics } from './observability/gateway-metrics.ts'
 import { createLog, type GatewayLog } from './observability/log.ts'
-import { createLevelSwitch, type LevelChange } from './observability/log-level.ts'
-import { addUpMetrics, createMetrics } from './observability/metrics.ts'
+import type { LevelChange } from './observability/log-level.ts'
 import { createRequestCounts } from './observability/request-counts.ts'
 import { createTracing } from './observability/tracing.ts'
 import { createDatabase, type Database } from './persistence/database.ts'
@@ -84,7 +77,6 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       format: config.environment === 'production' ? 'json' : 'people',
     })
   const { random = Math.random, encryptionKeys = [], embedded, configFile } = parts
-  const levels = createLevelSwitch({ log, change: parts.logLevel })
   let stopping = false
 
   const ownPaths = createOwnPaths(config.routePrefix)
@@ -158,6 +150,10 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     tokens: config.database.kind !== 'none',
     dashboard: config.environment !== 'production' && config.admin.port === undefined,
     dummies: config.tokens.dummies,
+    loginScope:
+      config.database.kind !== 'none' && config.oauth.providers.length > 0
+        ? config.oauth.loginScope
+        : undefined,
     log,
   })
 
@@ -169,47 +165,19 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
   })
 
   const cache = config.cacheSizeBytes > 0 ? createResponseCache(config.cacheSizeBytes) : undefined
-  const observed = { addressBook, routes, config: reloader?.status }
-  const metrics = createMetrics(
-    gatewayMetrics({
-      ...{ ...observed, outliers, overload, rateLimits, requestCounts, tokens, oauth, database, tracing },
-      ...{ cache, documents: pages.documents },
-      version: manifest.version,
-    }),
-  )
-  const ownStatus = createOwnStatus({
-    ...{ listRoutes: () => listRoutes(observed), counts: requestCounts, overload },
-  })
-  const peers = (parts.peers ?? alone)({
-    ...{ routes: () => listRoutes(observed), metrics: metrics.snapshot },
-    ...{ status: ownStatus.status, traffic: ownStatus.traffic, logLevel: levels.ask },
-  })
-
-  const adminPrefix = config.admin.port === undefined ? config.routePrefix : ''
-  const adminGuard = { token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer }
-  const dashboard = createDashboard({
-    ...{ base: `${adminPrefix}/dashboard`, ...adminGuard, log },
-    gatherStatus: () => peers.gather('status'),
-    gatherTraffic: () => peers.gather('traffic'),
-    onNews: [outliers.subscribe, addressBook.subscribe],
-    asked: {
-      ...{ version: manifest.version, tokens, addressBook, documents: pages.documents },
-      state: () => (stopping ? 'stopping' : addressBook.ready() && tokens.ready() ? 'ready' : 'starting'),
-    },
-  })
-  const admin = createAdmin({
-    ...{ base: `${adminPrefix}/admin`, ...adminGuard },
-    ...{ ...observed, ownPaths, reservedHeaders, settings: config },
-    scrape: async () => addUpMetrics(await peers.gather('metrics')),
-    listRoutes: async () => addUpRoutes(await peers.gather('routes')),
-    logLevel: createLogLevelEndpoint((change) => peers.gather('logLevel', change)),
+  const operations = createOperations({
+    ...{ config, version: manifest.version, log, logLevel: parts.logLevel, peers: parts.peers ?? alone },
+    ...{ addressBook, routes, outliers, overload, rateLimits, cache, requestCounts, tracing },
+    ...{ tokens, oauth, database, documents: pages.documents, ownPaths, reservedHeaders },
+    reloadStatus: reloader?.status,
+    stopping: () => stopping,
   })
   const door = createDoor({
     cache,
     ...{ config, log, tracing, requestCounts, random, identify, ownPaths },
     ...{ overload, reservedHeaders, outliers, routes, relay },
     ...{
-      ...{ admin, dashboard: dashboard.middleware },
+      ...{ admin: operations.admin, dashboard: operations.dashboard },
       tokens: tokens.middleware,
       oauth: oauth.middleware,
       pages: pages.middleware,
@@ -233,7 +201,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     door.watch(config.drain.delayMs > 0)
     await Promise.all([registration?.stop(), delay(config.drain.delayMs)])
     relay.closeAll()
-    dashboard.stop()
+    operations.closeDashboards()
     await door.close(AbortSignal.timeout(Math.max(1, config.drain.timeoutMs)))
     await pages.stop()
     reloader?.stop()
@@ -244,10 +212,9 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
     await database?.stop()
     outliers.stop()
     overload.stop()
-    ownStatus.stop()
     await upstreams.destroy()
     await tracing?.stop()
-    levels.stop()
+    operations.stop()
     log.flush()
   }
 
@@ -268,7 +235,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         const { host, port, adminUrl } = await door.listen()
         pages.start()
         overload.start()
-        ownStatus.start()
+        operations.start()
         reloader?.start()
         registration = registerGateway(config, port, log, addressBook.ready)
         return { host, port, adminUrl }

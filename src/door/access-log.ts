@@ -36,6 +36,7 @@ export function createAccessLog({ access, counted }: AccessLogOptions): Middlewa
       service: forwarded?.route?.service,
       instance: forwarded?.upstream?.address,
       attempts: forwarded?.attempts,
+      cache: forwarded?.cacheStatus,
       errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
     }
     access(entry)

@@ -1,11 +1,20 @@
-import type { Context, Middleware } from 'koa'
-import { koaSwagger } from 'koa2-swagger-ui'
+import type { Middleware } from 'koa'
 import { createDocsAssets } from './docs-assets.ts'
+import { createDocsPage, type DocsChoice } from './docs-page.ts'
+import { createDocsRedirect } from './docs-redirect.ts'
 import { createNonce, securePage } from './page-security.ts'
 
 export interface DocsOptions {
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */
   readonly routePrefix: string
+  /** What others see, without a trailing slash. */
+  readonly publicUrl: string
+  /** Whether somebody can log in. */
+  readonly login: boolean
+  /** The gateway's own document. */
+  readonly own: unknown
+  /** The services that have a document now, with its size. */
+  readonly documents: () => readonly { readonly name: string; readonly bytes: number }[]
 }
 
 export interface Docs {
@@ -13,13 +22,27 @@ export interface Docs {
   readonly page: Middleware
   /** `GET <prefix>/docs/assets/:version/:file`. */
   readonly asset: Middleware
+  /** `GET <prefix>/docs/gateway.json`: the gateway's own document alone. */
+  readonly own: Middleware
+  /** `GET <prefix>/docs/oauth2-redirect.html`: where a login ends. */
+  readonly redirect: Middleware
 }
 
-/** Swagger UI over the merged document, with nothing from anywhere but the gateway itself. */
-export function createDocs({ routePrefix }: DocsOptions): Docs {
+/** From here on tags are folded: thousands of operations take the browser seconds to draw. */
+const foldedBytes = 512 * 1024
+/** From here on the whole is only shown to whoever chooses it: it takes the browser long to read. */
+const unaskedBytes = 4 * 1024 * 1024
+
+const whole = 'All services'
+const gateway = 'The gateway'
+
+/** Swagger UI over the merged document or one of those it is made of, with nothing from anywhere but the gateway itself. */
+export function createDocs(options: DocsOptions): Docs {
+  const { routePrefix, documents } = options
   const path = `${routePrefix}/docs`
   const assets = createDocsAssets(`${path}/assets`)
-  const page = renderPage(routePrefix, assets)
+  const render = createDocsPage({ ...options, assets })
+  const own = JSON.stringify(options.own)
 
   return {
     async page(ctx, next) {
@@ -38,61 +61,26 @@ export function createDocs({ routePrefix }: DocsOptions): Docs {
       })
       ctx.set('Cache-Control', 'no-store')
       ctx.type = 'html'
-      ctx.body = page.replaceAll(noncePlace, nonce)
+      const listed = documents()
+      const bytes = listed.reduce((sum, one) => sum + one.bytes, own.length)
+      const choices: DocsChoice[] = [
+        { name: whole, url: `${routePrefix}/openapi.json` },
+        { name: gateway, url: `${path}/gateway.json` },
+        ...listed.map(({ name }) => ({
+          name,
+          url: `${routePrefix}/openapi/${encodeURIComponent(name)}.json`,
+        })),
+      ]
+      const first = bytes < unaskedBytes ? whole : gateway
+      ctx.body = render({ nonce, choices, first, unfolded: bytes < foldedBytes })
     },
     asset: assets.serve,
-  }
-}
-
-const noncePlace = '{nonce}'
-
-/** Where Swagger UI lets a button leave the screen of a phone, or lie upon a reply that has few lines. */
-const narrowScreens = `
-    @media (max-width: 640px) {
-      .swagger-ui .opblock .opblock-section-header { flex-wrap: wrap; row-gap: 20px }
-      .swagger-ui .try-out { display: flex; flex-wrap: wrap; gap: 8px }
-      .swagger-ui .try-out .btn { margin: 0 }
-      .swagger-ui .live-responses-table .highlight-code code { display: block; padding-bottom: 40px }
-    }`
-
-/**
- * Lets koa2-swagger-ui render its page once, and makes it one that needs nothing from outside: its template
- * links to Google's fonts. Fails at the start, not in somebody's browser, where a new version of it links
- * to something else.
- */
-function renderPage(
-  routePrefix: string,
-  assets: { readonly base: string; readonly version: string },
-): string {
-  const render = koaSwagger({
-    title: 'munjigi API',
-    // It joins both with a slash: <base>/<version>/swagger-ui-bundle.js.
-    swaggerCdnUrl: assets.base,
-    swaggerVersion: assets.version,
-    favicon: `${assets.base}/${assets.version}/favicon-32x32.png`,
-    hideTopbar: true,
-    customCSS: narrowScreens,
-    // Its own path matching is not anchored; the path has been matched exactly by then.
-    routePrefix: false,
-    swaggerOptions: {
-      url: `${routePrefix}/openapi.json`,
-      deepLinking: true,
-      displayRequestDuration: true,
-      // A token would outlive the page in localStorage, where every service behind this origin can read it.
-      persistAuthorization: false,
-      // Otherwise a badge is loaded from validator.swagger.io.
-      validatorUrl: null,
+    own(ctx) {
+      ctx.set('Cache-Control', 'no-cache')
+      ctx.set('X-Content-Type-Options', 'nosniff')
+      ctx.type = 'json'
+      ctx.body = own
     },
-  })
-  const rendered = {} as Context & { body: string }
-  render(rendered, () => Promise.reject(new Error('koa2-swagger-ui did not render its page')))
-  const page = rendered.body
-    .replace(/<link [^>]*fonts\.googleapis\.com[^>]*>/, '')
-    .replace('<head>', '<head>\n  <meta name="viewport" content="width=device-width, initial-scale=1">')
-    // A nonce covers elements, not style attributes.
-    .replace(/(<svg [^>]*)style="[^"]*"/, '$1width="0" height="0"')
-    .replace(/<(script|style|link rel="stylesheet")(?=[\s>])/g, `<$1 nonce="${noncePlace}"`)
-  const foreign = /(?:src|href|url)\s*[=:(]\s*["']?(?:https?:)?\/\/[^"'\s>]*/i.exec(page)
-  if (foreign !== null) throw new Error(`koa2-swagger-ui's page wants something from outside: ${foreign[0]}`)
-  return page
+    redirect: createDocsRedirect(),
+  }
 }

@@ -3,6 +3,7 @@ import type { Context, Middleware, Next } from 'koa'
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
 import { createDocumentCollector, type DocumentCollector, type TableReader } from '../openapi/collect.ts'
+import { docsRedirectFile } from '../oauth/public-clients.ts'
 import { createGatewayDocument } from '../openapi/document.ts'
 import { createOpenapiEndpoints } from '../openapi/endpoint.ts'
 import { createPublisher } from '../openapi/publish.ts'
@@ -15,6 +16,8 @@ export interface PagesOptions extends WelcomeOptions {
   /** Whether the gateway has tokens of its own, and dummies: the API document tells of them. */
   readonly tokens: boolean
   readonly dummies: boolean
+  /** What a login is granted; undefined where nobody can log in. */
+  readonly loginScope: string | undefined
   readonly log: Log
 }
 
@@ -31,18 +34,24 @@ export interface Pages {
 
 /** What the gateway shows of itself, under `ROUTE_PREFIX`. */
 export function createPages(options: PagesOptions): Pages {
-  const { routePrefix, table, log } = options
+  const { routePrefix, publicUrl, loginScope, table, log } = options
   const workshop = createWorkshop()
   const collector = createDocumentCollector({ table, workshop, log })
-  const own = createGatewayDocument(options)
+  const login = loginScope === undefined ? undefined : { publicUrl, scope: loginScope }
+  const own = createGatewayDocument({ ...options, login })
   const publisher = createPublisher({ own, routePrefix, table, collector, workshop, log })
   const openapi = createOpenapiEndpoints({ routePrefix, publisher, collector, table })
-  const docs = createDocs({ routePrefix })
+  const docs = createDocs({
+    ...{ routePrefix, publicUrl, own, login: login !== undefined },
+    documents: () => openapi.documents(),
+  })
 
   const router = new Router({ strict: true, sensitive: true })
   router.get(routePrefix === '' ? '/' : [routePrefix, `${routePrefix}/`], createWelcome(options))
   router.get([`${routePrefix}/docs`, `${routePrefix}/docs/`], docs.page)
   router.get(`${routePrefix}/docs/assets/:version/:file`, docs.asset)
+  router.get(`${routePrefix}/docs/gateway.json`, docs.own)
+  router.get(`${routePrefix}/docs/${docsRedirectFile}`, docs.redirect)
   router.get(`${routePrefix}/openapi.json`, openapi.whole)
   router.get(`${routePrefix}/openapi`, openapi.list)
   router.get(`${routePrefix}/openapi/:file`, openapi.single)

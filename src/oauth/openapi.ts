@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import type { Endpoint, EndpointResponse } from '../openapi/endpoints.ts'
-import { completeSchema, connectReplySchema, loginReplySchema } from './login/schemas-login.ts'
+import {
+  authorizeQuerySchema,
+  completeSchema,
+  connectReplySchema,
+  loginReplySchema,
+  tokenRequestSchema,
+} from './login/schemas-login.ts'
 import {
   callbackQuerySchema,
   connectionListSchema,
@@ -41,6 +47,19 @@ const lost = {
   login_url: 'https://www.jinmini.com/oauth/kakao/login',
 }
 const renewed = { ...connection, created_at: connection.updated_at }
+
+const loggedIn = {
+  access_token: 'eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJl',
+  token_type: 'Bearer',
+  expires_in: 900,
+  refresh_token: 'Vb9pQm2s6xY0cJ4kTzE1oR8uWnH3aLfD5gKqXiZtSvE',
+  scope: 'profile',
+  created_at: '2026-11-23T09:00:00.000Z',
+  subject: 'u-1',
+  provider: 'google',
+  connection_id: id,
+  name: 'Jin Min',
+}
 
 const page = { 'text/html': { schema: z.string() } }
 const json = (schema: z.ZodType, example: unknown) => ({ 'application/json': { schema, example } })
@@ -216,6 +235,60 @@ export const oauthEndpoints: readonly Endpoint[] = [
     responses: [answer(302, 'To `return_to`'), answer(400, 'A page that says what to do', page)],
   },
   {
+    method: 'get',
+    tag: 'oauth',
+    path: '/oauth/authorize',
+    prefixed: true,
+    operationId: 'authorize',
+    summary: 'The beginning of a login, for standard OAuth clients',
+    description:
+      'RFC 6749 §4.1.1 with PKCE (RFC 7636): the same logins, for libraries that know this form. Open it as a page. ' +
+      'Errors come back to `redirect_uri` (§4.1.2.1), but for those of `client_id` and `redirect_uri` themselves.',
+    security: [],
+    parameters: { query: authorizeQuerySchema },
+    responses: [
+      answer(200, 'A page that asks where to log in', page),
+      answer(302, 'To the provider, or with an error to `redirect_uri`'),
+      answer(400, 'A page that says what to do', page),
+    ],
+  },
+  {
+    method: 'post',
+    tag: 'oauth',
+    path: '/oauth/token',
+    prefixed: true,
+    operationId: 'token',
+    summary: 'The end of such a login: tokens of the gateway',
+    description:
+      'RFC 6749 §4.1.3 and §6: for a code of `/oauth/authorize`, with the `client_id`, the `redirect_uri` and the ' +
+      '`code_verifier` that belong to it; or for a refresh token, as `/tokens/refresh` does.',
+    security: ['nobody', 'client'],
+    request: {
+      schema: tokenRequestSchema,
+      required: true,
+      examples: {
+        'a code': {
+          grant_type: 'authorization_code',
+          code,
+          redirect_uri: 'https://www.jinmini.com/login/done',
+          client_id: 'munjigi',
+          code_verifier: verifier,
+        },
+        'a refresh token': {
+          grant_type: 'refresh_token',
+          refresh_token: 'Vb9pQm2s6xY0cJ4kTzE1oR8uWnH3aLfD5gKqXiZtSvE',
+        },
+      },
+    },
+    responses: [
+      answer(
+        200,
+        'A pair; for a code also who has logged in',
+        json(loginReplySchema.partial({ subject: true, provider: true, connection_id: true }), loggedIn),
+      ),
+    ],
+  },
+  {
     method: 'post',
     tag: 'oauth',
     path: '/oauth/login/complete',
@@ -238,18 +311,7 @@ export const oauthEndpoints: readonly Endpoint[] = [
       answer(
         200,
         'Somebody has logged in',
-        json(loginReplySchema, {
-          access_token: 'eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJl',
-          token_type: 'Bearer',
-          expires_in: 900,
-          refresh_token: 'Vb9pQm2s6xY0cJ4kTzE1oR8uWnH3aLfD5gKqXiZtSvE',
-          scope: 'profile',
-          created_at: '2026-11-23T09:00:00.000Z',
-          subject: 'u-1',
-          provider: 'google',
-          connection_id: id,
-          name: 'Jin Min',
-        }),
+        json(loginReplySchema, loggedIn),
       ),
       answer(
         201,

@@ -28,19 +28,21 @@ export function accessMembers(entry: AccessEntry, paths: Config['logPaths'], isS
     service: entry.service,
     instance: entry.instance,
     attempts: entry.attempts,
+    cache: entry.cache,
     errorCode: entry.errorCode,
   }).slice(1)
 }
 
 /** `→ POST /api/user/login  auth@127.0.0.1:8001  200  3.2 ms` */
 export function accessText(entry: AccessEntry, paths: Config['logPaths']): string {
-  const { method, service, instance, status, durationMs, attempts = 1, errorCode } = entry
+  const { method, service, instance, status, durationMs, attempts = 1, cache, errorCode } = entry
   const columns = [
     `→ ${method} ${paths === 'full' ? entry.path : (entry.route ?? '-')}`,
     service === undefined ? 'gateway' : `${service}@${instance ?? '-'}`,
     String(status),
     `${durationMs.toFixed(1)} ms`,
   ]
+  if (cache !== undefined && cache !== 'miss' && cache !== 'bypass') columns.push(`cache ${cache}`)
   if (attempts > 1) columns.push(`attempt ${attempts}`)
   if (errorCode !== undefined) columns.push(errorCode)
   return columns.join('  ')

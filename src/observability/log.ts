@@ -40,6 +40,8 @@ export interface AccessEntry {
   readonly service?: string | undefined
   readonly instance?: string | undefined
   readonly attempts?: number | undefined
+  /** What the response cache did, on a route that has one. */
+  readonly cache?: string | undefined
   readonly errorCode?: string | undefined
 }
 

@@ -11,6 +11,7 @@ import {
   problemSchema,
 } from './endpoints.ts'
 import type { Json, JsonObject } from './json.ts'
+import { loginSchemeName, withLogin } from './security.ts'
 
 export interface GatewayDocumentOptions {
   /** Where the gateway's own endpoints are mounted: empty or `/e`. */
@@ -20,11 +21,20 @@ export interface GatewayDocumentOptions {
   readonly tokens: boolean
   /** Whether `/tokens/dummy` is there: not in production. */
   readonly dummies: boolean
+  /** Where somebody can log in; undefined where nobody can. */
+  readonly login?: DocumentLogin | undefined
+}
+
+export interface DocumentLogin {
+  /** What others see, without a trailing slash. */
+  readonly publicUrl: string
+  /** What is granted: scopes separated by spaces. */
+  readonly scope: string
 }
 
 /** The gateway's own OpenAPI 3.1 document, built from the zod schemas of its endpoints. */
 export function createGatewayDocument(options: GatewayDocumentOptions): JsonObject {
-  const { routePrefix, version, tokens, dummies } = options
+  const { routePrefix, version, tokens, dummies, login } = options
   const shown = [
     ...endpoints,
     ...(tokens ? tokenEndpoints : []),
@@ -34,7 +44,7 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
   const paths: Record<string, JsonObject> = {}
   for (const endpoint of shown) {
     const path = publicPath(endpoint, routePrefix)
-    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint) }
+    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint, login !== undefined) }
   }
   return {
     openapi: '3.1.0',
@@ -79,6 +89,7 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
           bearerFormat: 'JWT',
           description: 'An access token, as services behind the gateway ask for it',
         },
+        ...(login && { [loginSchemeName]: loginScheme(login, routePrefix) }),
         ...(tokens && {
           client: {
             type: 'http',
@@ -91,8 +102,27 @@ export function createGatewayDocument(options: GatewayDocumentOptions): JsonObje
   }
 }
 
-function operationOf(endpoint: Endpoint): JsonObject {
-  const { request, security, parameters } = endpoint
+/** RFC 6749 §4.1 with RFC 7636: oauth/login/authorize.ts and token.ts. */
+function loginScheme({ publicUrl, scope }: DocumentLogin, routePrefix: string): JsonObject {
+  const at = (path: string) => `${publicUrl}${routePrefix}/oauth/${path}`
+  const scopes = scope.split(' ').filter((one) => one !== '')
+  return {
+    type: 'oauth2',
+    description: 'The same token, from a login with an account elsewhere',
+    flows: {
+      authorizationCode: {
+        authorizationUrl: at('authorize'),
+        tokenUrl: at('token'),
+        refreshUrl: at('token'),
+        scopes: Object.fromEntries(scopes.map((one) => [one, 'Granted where none is chosen'])),
+      },
+    },
+  }
+}
+
+function operationOf(endpoint: Endpoint, logins: boolean): JsonObject {
+  const { request, parameters } = endpoint
+  const security = endpoint.security.map((scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] }))
   const responses = endpoint.responses.map(({ status, description, content }) => [
     String(status),
     { description, ...(content !== undefined && { content: mediaTypes(content) }) },
@@ -103,7 +133,7 @@ function operationOf(endpoint: Endpoint): JsonObject {
     operationId: endpoint.operationId,
     summary: endpoint.summary,
     description: endpoint.description,
-    security: security.map((scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] })),
+    security: logins ? withLogin(security) : security,
     ...(parameters !== undefined && { parameters: parametersOf(parameters) }),
     ...(request !== undefined && { requestBody: requestBody(request) }),
     responses: {

@@ -19,6 +19,8 @@ export interface OpenapiEndpoints {
   readonly list: Middleware
   /** `GET /openapi/:file`, where the file is `<service>.json`: one service's API as the public sees it. */
   readonly single: Middleware
+  /** The services that have a document now, with its size as it came. */
+  documents(): readonly { readonly name: string; readonly bytes: number }[]
 }
 
 export function createOpenapiEndpoints(options: OpenapiEndpointsOptions): OpenapiEndpoints {
@@ -31,6 +33,10 @@ export function createOpenapiEndpoints(options: OpenapiEndpointsOptions): Openap
   }
 
   return {
+    documents: () =>
+      known().flatMap(([name, { document }]) =>
+        document === undefined ? [] : [{ name, bytes: document.length }],
+      ),
     async whole(ctx) {
       send(ctx, await publisher.whole())
     },

@@ -8,7 +8,7 @@ import { createOperationIds } from './operation-ids.ts'
 import { type Outline, readOutline } from './outline.ts'
 import { createPaster, createSink } from './paste.ts'
 import { createPublicPaths, type PublishedRoute } from './public-paths.ts'
-import { bearerSchemeName, guardResponses } from './security.ts'
+import { bearerSchemeName, guardResponses, loginSchemeName } from './security.ts'
 import { type Share, shareOf } from './share.ts'
 
 /** What is merged. It can be handed to another thread. */
@@ -57,9 +57,11 @@ export function mergeDocuments(job: MergeJob): Uint8Array<ArrayBuffer> {
   const publicPaths = createPublicPaths(routes, createOwnPaths(routePrefix).includes)
   const base = only === undefined ? wholeBase(job) : singleBase(job, services[0]?.outline)
   const ownPaths = base.paths as JsonObject
+  const { securitySchemes } = base.components as Record<string, JsonObject>
+  const logins = Object.hasOwn(securitySchemes!, loginSchemeName)
   const claims = claimPaths(Object.keys(ownPaths), services, publicPaths)
   const shares = services.map(({ name, outline, document }) =>
-    shareOf(name, outline, document, claims.get(name)!.paths),
+    shareOf(name, outline, document, claims.get(name)!.paths, logins),
   )
   const names = nameComponents(base, shares)
   const ids = createOperationIds(base, shares)
@@ -137,7 +139,11 @@ function singleBase({ own, routes, only }: MergeJob, outline: Outline | undefine
       ...(typeof description === 'string' && { description }),
     },
     components: {
-      securitySchemes: { [bearerSchemeName]: securitySchemes![bearerSchemeName]! },
+      securitySchemes: Object.fromEntries(
+        [bearerSchemeName, loginSchemeName].flatMap((name) =>
+          Object.hasOwn(securitySchemes!, name) ? [[name, securitySchemes![name]!]] : [],
+        ),
+      ),
       ...(guarded && { schemas: { Problem: schemas!.Problem! }, responses: guardResponses }),
     },
   }

@@ -5,6 +5,9 @@ import type { PublishedRoute } from './public-paths.ts'
 /** The gateway's own access token, under its name among the security schemes of the gateway's document. */
 export const bearerSchemeName = 'bearer'
 
+/** A login in the reader itself, which gets the same token, where somebody can log in. */
+export const loginSchemeName = 'oauth2'
+
 type Guard = Pick<PublishedRoute, 'auth' | 'scopes'>
 type Schemes = Readonly<Record<string, Json>>
 
@@ -35,6 +38,16 @@ export function guardedSecurity(guard: Guard, demanded: Json, schemes: Schemes):
   })
   const distinct = new Map(alternatives.map((alternative) => [JSON.stringify(alternative), alternative]))
   return [...distinct.values()]
+}
+
+/** Wherever the gateway's token is asked for, one that a login gives is as good. */
+export function withLogin(security: Json): Json {
+  if (!Array.isArray(security)) return security
+  return (security as JsonObject[]).flatMap((requirement) => {
+    if (!Object.hasOwn(requirement, bearerSchemeName)) return [requirement]
+    const { [bearerSchemeName]: scopes, ...beside } = requirement
+    return [requirement, { [loginSchemeName]: scopes!, ...beside }]
+  })
 }
 
 /** Since OpenAPI 3.1 a requirement may list roles for any type of scheme: the scopes that the token must carry. */

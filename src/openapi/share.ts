@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from './json.ts'
 import { type Outline, type Piece, slotKinds } from './outline.ts'
 import type { PublishedRoute } from './public-paths.ts'
-import { bearerSchemeName, guardedSecurity, isGatewayBearer } from './security.ts'
+import { bearerSchemeName, guardedSecurity, isGatewayBearer, withLogin } from './security.ts'
 
 /** What of one service's document is public. */
 export interface Share {
@@ -30,12 +30,16 @@ export interface SharedPath extends ClaimedPath {
 /** In `SharedPath.security` a scheme of the service stands under this and its name; the gateway's own without. */
 const ofService = '='
 
-/** What of a service's document is public, and what a caller must bring there. */
+/**
+ * What of a service's document is public, and what a caller must bring there.
+ * @param logins whether the gateway's document has a login: see `withLogin`
+ */
 export function shareOf(
   service: string,
   outline: Outline,
   document: Uint8Array,
   claimed: readonly ClaimedPath[],
+  logins: boolean,
 ): Share {
   const { components, operations } = outline
   const schemes = new Map(
@@ -59,7 +63,8 @@ export function shareOf(
       if (kind !== slotKinds.operation) return
       const said = operations[index]!.security ?? outline.security
       const demanded = said?.map((requirement) => renamed(requirement, names)) ?? null
-      const guarded = guardedSecurity(claim.route, demanded, byName)
+      const required = guardedSecurity(claim.route, demanded, byName)
+      const guarded = logins ? withLogin(required) : required
       security.set(index, guarded)
       for (const requirement of (guarded ?? []) as JsonObject[]) {
         for (const name of Object.keys(requirement)) useScheme(name)

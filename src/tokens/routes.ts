@@ -56,7 +56,7 @@ export interface TokenRoutes {
 export function createTokenRoutes(
   options: TokenRoutesOptions,
 ): TokenRoutes & { /** `POST /tokens/refresh` after its first steps. */ readonly refresh: TokenStep } {
-  const { config, publicUrl, routePrefix, open, dummies, log } = options
+  const { config, routePrefix, open, dummies, log } = options
   const { clients, accessTokenLifetime } = config
   const identifyClient = createIdentifyClient({ clients, failures: options.failures })
   const { count, settle } = options.requestLimit

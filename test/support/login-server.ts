@@ -19,6 +19,9 @@ import { createOpen } from '../../src/tokens/create.ts'
 import { createGuard } from '../../src/tokens/guard.ts'
 import { createIssuer } from '../../src/tokens/issue.ts'
 import type { RequestLimit } from '../../src/tokens/request-limit.ts'
+import { createRefresh } from '../../src/tokens/refresh.ts'
+import { createRotation } from '../../src/tokens/rotation.ts'
+import { createSuccessorDerivation } from '../../src/tokens/secrets.ts'
 import { createVerifiedTokens } from '../../src/tokens/verified.ts'
 import { type Reply, type RequestOptions, request } from './request.ts'
 import { serve } from './serve.ts'
@@ -108,11 +111,19 @@ export async function startLoginServer(
     ...{ database, sealer, providers, log },
     ...{ shared, poolSize: 5, statementTimeoutMs: 5000, providerTimeoutMs: 1000, refreshAheadMs: 1000 },
   })
+  const tokenIssuer = createIssuer({
+    ...{ keys: parts.keys, issuer, audience: issuer, accessTokenLifetimeSeconds: 900 },
+  })
   const open = createOpen({
     database,
-    issuer: createIssuer({ keys: parts.keys, issuer, audience: issuer, accessTokenLifetimeSeconds: 900 }),
+    issuer: tokenIssuer,
     lifetimes: { refreshTokenLifetime: 86_400, sessionLifetime: 864_000 },
   })
+  const rotate = createRotation({
+    ...{ refreshTokenLifetime: 86_400, graceMs: 0 },
+    derivations: [createSuccessorDerivation(randomBytes(32))],
+  })
+  const refresh = createRefresh({ database, issuer: tokenIssuer, rotate, denials: parts.denials, log })
   const guard = createGuard({
     verifier: parts.verifier,
     verified: createVerifiedTokens(0),
@@ -125,7 +136,7 @@ export async function startLoginServer(
   const redirectUris = createRedirectUris({ publicUrl, routePrefix, allowed: [] })
   const login = createLoginEndpoints(
     {
-      ...{ database, sealer, providers, redirectUris, vault, open, publicUrl, routePrefix },
+      ...{ database, sealer, providers, redirectUris, vault, open, refresh, publicUrl, routePrefix },
       ...{ returnUrls: [returnUrl], loginScope: 'profile', linkVerifiedEmail: [] },
       ...given,
     },
