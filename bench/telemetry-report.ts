@@ -26,8 +26,8 @@ export function writeTelemetryReport(findings: TelemetryFindings): string {
     machine.map((line) => `- ${line}`).join('\n'),
     'The same gateway several times. In the first, the module that measures each request, counts it and writes its access ' +
       'line (src/door/access-log.ts) is replaced by one that does nothing, as it is loaded (bench/telemetry-off.ts): there is no ' +
-      'switch for it. The others write access lines as JSON into a file and are scraped once in each run. Traces go ' +
-      `to a collector that throws them away. Load: ${load}, 32 connections, ${scenario}, ${rounds} interleaved rounds of ` +
+      'switch for it. The others write access lines as JSON into a file and are scraped once in each run, which is ' +
+      `${(15 / seconds).toFixed(1)} times as often as every 15 s. Traces go to a collector that throws them away. Load: ${load}, 32 connections, ${scenario}, ${rounds} interleaved rounds of ` +
       `${seconds} s; medians with the range, ratios taken within each round. Disturbed runs: ${quiet.repeated} repeated, ` +
       `${quiet.disturbed} kept.`,
     '## CPU time of a request, µs',

@@ -14,7 +14,7 @@ import { ratios } from './statistics.ts'
 import { writeTelemetryReport } from './telemetry-report.ts'
 import { measureScrape } from './telemetry-scrape.ts'
 
-const usage = 'npm run bench:telemetry -- [rounds (7)] [seconds (4)] [file to write (bench/TELEMETRY.md)]'
+const usage = 'npm run bench:telemetry -- [rounds (7)] [seconds (5)] [file to write (bench/TELEMETRY.md)]'
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
 /** One gateway, by what it tells of its requests. */
@@ -25,7 +25,7 @@ export interface Contender {
 }
 
 async function main(): Promise<void> {
-  const [rounds, seconds] = [number(process.argv[2], 7), number(process.argv[3], 4)]
+  const [rounds, seconds] = [number(process.argv[2], 7), number(process.argv[3], 5)]
   const output = process.argv[4] ?? file('TELEMETRY.md')
   const cores = findCores()
   const root = mkdtempSync(join(tmpdir(), 'munjigi-telemetry-'))

@@ -6,6 +6,8 @@ import type { Caller } from '../door/forwarded.ts'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
 import type { Guard } from '../tokens/guard.ts'
+import type { AuthenticationFailures } from '../tokens/limits.ts'
+import type { Pass } from '../tokens/verified.ts'
 
 export interface AdminGuardOptions {
   /** ADMIN_TOKEN */
@@ -14,7 +16,11 @@ export interface AdminGuardOptions {
   readonly guard: Guard
   /** The gateway's own, as in `iss`: what scopes of other issuers' tokens mean is their business. */
   readonly issuer: string
+  readonly failures: AuthenticationFailures
 }
+
+/** Under which wrong tokens are counted, as those of a client are under its id; no client has a space in its id. */
+const guessed = 'an operator'
 
 /** What an access token for the admin endpoints must be good for. */
 const required = { service: 'admin', auth: 'required', scopes: ['admin'] } as const
@@ -31,10 +37,14 @@ const saysProxy = /^(?:x[-_]forwarded[-_].*|forwarded|via|x[-_]real[-_]ip|x[-_]o
  * one that only cannot read the reply. So nothing may be said of a proxy, the Host must be this machine's own, and
  * what a browser says of the page must not name a stranger's.
  *
+ * Wrong tokens are counted by address: see tokens/authentication-failures.ts. Who asks from this machine itself is
+ * never refused for them.
+ *
  * @throws GatewayError (rejects with) `authentication_required`, `invalid_token` (401), `insufficient_scope` (403),
- *   `token_state_unknown` (503)
+ *   `too_many_requests` (429), `token_state_unknown` (503)
  */
-export function createAdminGuard({ token, guard, issuer }: AdminGuardOptions): Middleware<DoorState> {
+export function createAdminGuard(options: AdminGuardOptions): Middleware<DoorState> {
+  const { token, guard, issuer, failures } = options
   const expected = token === undefined ? undefined : digestOf(token)
 
   function bearsAdminToken({ headersDistinct }: IncomingMessage): boolean {
@@ -44,17 +54,30 @@ export function createAdminGuard({ token, guard, issuer }: AdminGuardOptions): M
     return timingSafeEqual(digestOf(given), expected)
   }
 
+  async function passOf({ rawHeaders }: IncomingMessage, address: string): Promise<Pass | undefined> {
+    try {
+      return await guard(required, rawHeaders)
+    } catch (error) {
+      const isWrong = error instanceof GatewayError && error.code === 'invalid_token'
+      if (isWrong) await failures.failed(address, guessed)
+      throw error
+    }
+  }
+
   return async function adminGuard(ctx, next) {
     const { req, state } = ctx
+    const { address } = state.caller
     const stranger = strangeness(req, state.caller)
-    if (stranger === undefined || bearsAdminToken(req)) return next()
+    if (stranger === undefined) return next()
     if (req.headers.authorization === undefined) {
       throw new GatewayError('authentication_required', {
         detail: `${stranger}: ADMIN_TOKEN is asked for, or an access token with the scope admin.`,
         headers: { 'WWW-Authenticate': 'Bearer scope="admin"' },
       })
     }
-    const pass = await guard(required, req.rawHeaders)
+    await failures.blocked(address, guessed)
+    if (bearsAdminToken(req)) return next()
+    const pass = await passOf(req, address)
     // A dummy has no id of its own: whoever typed it named its scopes.
     if (pass?.identity.issuer !== issuer || pass.identity.tokenId === undefined) {
       throw new GatewayError('insufficient_scope', {

@@ -43,7 +43,8 @@ export function createLogLevelEndpoint(
       const asked = ctx as unknown as TokenContext
       await readBody(asked, async () => {})
       const { level, for: forMs } = checkBody(changeSchema, asked.state.body)
-      return view({ level, untilMs: forMs === undefined ? undefined : now() + forMs })
+      const askedAtMs = now()
+      return view({ level, untilMs: forMs === undefined ? undefined : askedAtMs + forMs, askedAtMs })
     },
   }
 }

@@ -76,7 +76,10 @@ export function createOperations(options: OperationsOptions): Operations {
   })
 
   const prefix = config.admin.port === undefined ? config.routePrefix : ''
-  const guard = { token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer }
+  const guard = {
+    ...{ token: config.admin.token, guard: tokens.guard, issuer: config.tokens.issuer },
+    failures: tokens.failures,
+  }
   const dashboard = createDashboard({
     ...{ base: `${prefix}/dashboard`, ...guard, log },
     gatherStatus: () => peers.gather('status'),

@@ -48,6 +48,9 @@ const longestWaitMs = 5000
 /** For how long it is remembered that a reply was for one caller alone: nobody waits for the like of it. */
 const unsharedMs = 10_000
 
+/** Smaller ones are in the connection's buffers at once, whoever reads them. */
+const lentBytes = 64 * 1024
+
 /** What is known of a visit. */
 interface Step {
   readonly visit: CacheVisit
@@ -109,7 +112,22 @@ export function createResponseCache(sizeBytes: number): ResponseCache {
     exchange.cacheStatus = result
     counts.answered(route.service, result)
     const text = result === 'collapsed' ? 'fwd=miss; collapsed' : hitText(entry)
-    return exchange.finished(() => serve(exchange, asked, entry, text))
+    return exchange.finished(() => give(visit, asked, entry, text))
+  }
+
+  /** A body that is not taken at once is lent: put out meanwhile, it would stay in memory, and nobody would count it. */
+  function give(
+    { exchange, outgoing }: CacheVisit,
+    asked: CacheRequest,
+    entry: Entry,
+    text: string,
+    head?: readonly string[],
+  ): void {
+    serve(exchange, asked, entry, text, head)
+    const { body } = entry
+    if (body.length < lentBytes || outgoing.writableFinished || outgoing.destroyed) return
+    store.lend(body)
+    outgoing.once('close', () => store.takeBack(body))
   }
 
   /** Those that may be answered by one another's replies; undefined for one that goes by itself. */
@@ -136,7 +154,7 @@ export function createResponseCache(sizeBytes: number): ResponseCache {
       isOfService: () => exchange.route?.service === route.service,
       serve(stored, text, result, head) {
         exchange.cacheStatus = result
-        serve(exchange, asked, stored, text, head)
+        give(visit, asked, stored, text, head)
       },
       over: () => counts.answered(route.service, exchange.cacheStatus ?? 'miss'),
     })
@@ -162,7 +180,7 @@ export function createResponseCache(sizeBytes: number): ResponseCache {
   }
 
   function fillFor(
-    { visit: { route }, asked, key, selecting }: Step,
+    { visit: { route, context }, asked, key, selecting }: Step,
     options: Pick<Parameters<typeof createFill>[0], 'reason' | 'stale' | 'isOfService' | 'serve' | 'over'> & {
       readonly flight: Flight | undefined
     },
@@ -172,12 +190,16 @@ export function createResponseCache(sizeBytes: number): ResponseCache {
       isCredentialed: asked.isCredentialed,
       mayStore: asked.method === 'GET' && !asked.noStore,
       defaultSeconds: route.cache?.defaultSeconds ?? 0,
+      isCorsOurs: context.amendReply !== undefined,
       landed(landing) {
-        fills.remove(key, fill)
         if (landing === 'unshared' && options.flight !== undefined) unshared.set(digest(asked, key), true)
         options.flight?.land(landing)
       },
       onStored: () => counts.stored(route.service),
+      over() {
+        fills.remove(key, fill)
+        options.over()
+      },
     })
     fills.add(key, fill)
     return fill
@@ -188,7 +210,10 @@ export function createResponseCache(sizeBytes: number): ResponseCache {
       const { exchange, incoming, route, origin } = visit
       const asked = readCacheRequest(incoming.method ?? 'GET', incoming.rawHeaders, visit.isIdentified)
       if (typeof asked === 'string') {
-        exchange.recorder = invalidation.recorder(asked, { route, origin, target: exchange.url })
+        exchange.recorder = invalidation.recorder(asked, {
+          ...{ route, origin, target: exchange.url },
+          wasSent: () => exchange.sent > 0,
+        })
         exchange.cacheStatus = 'bypass'
         counts.answered(route.service, 'bypass')
         return visit.forward()

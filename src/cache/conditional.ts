@@ -1,3 +1,4 @@
+import { httpDate } from './http-date.ts'
 import type { CacheRequest } from './request.ts'
 
 /** What conditions are judged by. */
@@ -18,7 +19,7 @@ export function isNotModified(
   if (ifNoneMatch !== undefined) return ifNoneMatch.trim() === '*' || matches(ifNoneMatch, etag)
   if (ifModifiedSince === undefined) return false
   const since = httpDate(ifModifiedSince)
-  const modified = httpDate(lastModified ?? date ?? '')
+  const modified = httpDate(lastModified ?? date)
   return modified <= since
 }
 
@@ -36,13 +37,6 @@ const opaque = (etag: string) => /^(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/.exec(
 
 /** Whether both are the same, or one of them weakly so. */
 export const sameTag = (one: string, other: string) => one === other || opaque(one) === opaque(other)
-
-/** NaN for what is none: nothing is greater or less than that. `Date.parse` would take much more for a date. */
-function httpDate(text: string): number {
-  return /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) && /(?:GMT|\d{4})$/.test(text.trim())
-    ? Date.parse(text)
-    : Number.NaN
-}
 
 /** Of a 304 all but what describes a body that does not come (RFC 9110 §15.4.5). */
 export function isAboutBody(name: string): boolean {

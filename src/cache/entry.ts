@@ -5,7 +5,11 @@ import type { CacheRequest } from './request.ts'
 import type { Entry } from './store.ts'
 
 /** What each reply says anew, or must not be said again. */
-const ownToEach = new Set(['age', 'content-length', 'x-request-id', 'connection'])
+const ownToEach = new Set([
+  ...['age', 'content-length', 'x-request-id', 'connection'],
+  // What is left to the caller for whom it was stored is nothing that others should go by.
+  ...['ratelimit', 'ratelimit-policy', 'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'],
+])
 
 /** A flat list of names and values by name, those that were repeated joined (RFC 9110 §5.3). */
 export function byName(head: readonly string[]): Record<string, string> {
@@ -40,13 +44,14 @@ export function storableOf(
 ): Storable | undefined {
   const headers = byName(head)
   // RFC 9110 §6.6.1. Without one Node would say that the stored reply was made when it is sent.
+  const isDated = headers.date !== undefined
   headers.date ??= new Date(times.receivedAt).toUTCString()
   const permit = permitOf({ status, headers, ...times }, request)
   if (permit === undefined) return undefined
   const kept = head.flatMap((name, i) =>
     i % 2 === 1 || ownToEach.has(name.toLowerCase()) ? [] : [name, head[i + 1]!],
   )
-  if (!kept.includes('date')) kept.push('date', headers.date)
+  if (!isDated) kept.push('date', headers.date)
   return { permit, head: kept, headers }
 }
 
@@ -60,11 +65,15 @@ export function entryOf(status: number, { permit, head, headers }: Storable, bod
 }
 
 /**
- * The names in Vary, sorted. Of a compressed body Accept-Encoding is one of them, though the house should have forgotten
- * it: it would be sent to whoever cannot read it.
+ * The names in Vary, sorted. What houses forget to name there is among them: Accept-Encoding of a compressed body, which
+ * would be sent to whoever cannot read it, and Origin of a reply that lets in one origin.
+ *
+ * @param isCorsOurs whether the gateway replaces what the house says of origins
  */
-export function varyOf(headers: Readonly<Record<string, string>>): readonly string[] {
+export function varyOf(headers: Readonly<Record<string, string>>, isCorsOurs: boolean): readonly string[] {
   const names = (headers.vary ?? '').toLowerCase().split(/[\s,]+/)
+  const letIn = headers['access-control-allow-origin']
+  if (!isCorsOurs && letIn !== undefined && letIn !== '*') names.push('origin')
   if (headers['content-encoding'] !== undefined) names.push('accept-encoding')
   return [...new Set(names)].filter(Boolean).sort()
 }
@@ -75,7 +84,8 @@ export function varyOf(headers: Readonly<Record<string, string>>): readonly stri
  * @param head of the 304
  */
 export function freshened(entry: Entry, head: readonly string[]): readonly string[] {
-  const renewed = new Set<string>()
+  // Where the 304 has none of its own, the date of the reply before says nothing of the one that it makes.
+  const renewed = new Set<string>(['date'])
   const added: string[] = []
   for (let i = 0; i < head.length; i += 2) {
     const name = head[i]!.toLowerCase()
@@ -84,7 +94,6 @@ export function freshened(entry: Entry, head: readonly string[]): readonly strin
     added.push(name, head[i + 1]!)
   }
   const kept = entry.head.filter((_, i) => !renewed.has(entry.head[i - (i % 2)]!.toLowerCase()))
-  // Of the reply before the 304 these say nothing of the one that it makes.
   return [...kept, ...added]
 }
 

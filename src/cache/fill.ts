@@ -15,6 +15,8 @@ export interface FillOptions {
   /** False where the client forbids it. */
   readonly mayStore: boolean
   readonly defaultSeconds: number
+  /** Whether the gateway itself says which origins are let in. */
+  readonly isCorsOurs: boolean
   /** Why it is asked, in the words of RFC 9211 §2.2. */
   readonly reason: string
   /** The stored reply that the request's conditions are of. */
@@ -41,6 +43,9 @@ export interface Fill extends Recorder {
   spoil(): void
 }
 
+/** Others wait so long for a client that takes nothing of the reply which they would be given as well. */
+const longestHoldMs = 500
+
 /** RFC 5861 §4 */
 const errorStatuses = new Set([500, 502, 503, 504])
 
@@ -54,10 +59,12 @@ export function createFill(options: FillOptions): Fill {
   let isSpoiled = false
   let hasLanded = false
   let isOver = false
+  let holding: NodeJS.Timeout | undefined
 
   function land(landing: Landing): void {
     if (hasLanded) return
     hasLanded = true
+    clearTimeout(holding)
     landed(landing)
   }
 
@@ -68,7 +75,7 @@ export function createFill(options: FillOptions): Fill {
   const request = { isCredentialed, noStore: false, defaultSeconds }
 
   function keep(entry: Entry, headers: Readonly<Record<string, string>>): void {
-    store.put(key, varyOf(headers), selecting, entry)
+    store.put(key, varyOf(headers, options.isCorsOurs), selecting, entry)
     options.onStored()
     const { policy } = entry.permit
     // One that everybody has to ask after is not worth waiting for; one that is merely old may be, the next time.
@@ -77,8 +84,9 @@ export function createFill(options: FillOptions): Fill {
 
   /** The house says that the stored reply is good: it is fresh again, as long as the 304 says. */
   function renew(entry: Entry, head: readonly string[]): void {
-    const renewedHead = freshened(entry, head)
-    const renewed = isConfirmed(entry, head) ? judged(entry.status, renewedHead) : undefined
+    // About another one it may be: under that one's ETag the client would keep this one's body.
+    const renewedHead = isConfirmed(entry, head) ? freshened(entry, head) : undefined
+    const renewed = renewedHead && judged(entry.status, renewedHead)
     if (renewed === undefined) {
       if (!isSpoiled && options.mayStore) store.forget(key)
       options.serve(entry, `fwd=${reason}; fwd-status=304`, 'revalidated', renewedHead)
@@ -122,6 +130,11 @@ export function createFill(options: FillOptions): Fill {
       body = undefined
       land('unshared')
       return false
+    },
+    holds(isHeld) {
+      clearTimeout(holding)
+      // Or one client that reads nothing would have everybody wait. It may still bring the reply, if it comes first.
+      if (isHeld && !hasLanded) holding = setTimeout(land, longestHoldMs, 'again')
     },
     ends() {
       if (body === undefined || storable === undefined) return

@@ -8,7 +8,7 @@ export type Landing =
   | 'unshared'
   /** It failed: whoever waited asks for himself. */
   | 'alone'
-  /** Its client left, or what it was bringing has been changed meanwhile: another one has to ask. */
+  /** Its client left or reads too slowly, or what it was bringing has been changed meanwhile: another one has to ask. */
   | 'again'
   /** It takes too long. */
   | 'late'

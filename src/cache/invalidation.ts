@@ -5,6 +5,7 @@ import type { NoCacheRequest } from './request.ts'
 import type { Store } from './store.ts'
 
 type KeyedRoute = Pick<ProxyRoute, 'service' | 'cut'>
+type ChangedRoute = Pick<ProxyRoute, 'service' | 'cut' | 'prefix' | 'canary' | 'stable'>
 
 /**
  * The key of a target URI (RFC 9111 §2), by what answers there: a service that takes over a prefix, or a canary, finds
@@ -26,22 +27,29 @@ export interface Invalidation {
   recorder(
     reason: NoCacheRequest,
     request: {
-      readonly route: KeyedRoute & Pick<ProxyRoute, 'prefix'>
+      readonly route: ChangedRoute
       readonly origin: string
       readonly target: string
+      /** Whether any instance has been sent it. */
+      readonly wasSent: () => boolean
     },
   ): Recorder
 }
 
 /** RFC 9111 §4.4: a change at a URI makes what is stored for it invalid, whoever asked for it. */
 export function createInvalidation({ store, fills }: InvalidationOptions): Invalidation {
-  function invalidate(key: string): void {
-    store.forget(key)
-    fills.spoil(key)
+  /** At the canary and at whom it stands in for alike: they are one resource, whichever of them has changed it. */
+  function invalidate(route: ChangedRoute, origin: string, target: string): void {
+    for (const one of [route, route.stable, route.canary?.route]) {
+      if (one === undefined) continue
+      const key = keyOf(one, origin, target)
+      store.forget(key)
+      fills.spoil(key)
+    }
   }
 
   return {
-    recorder(reason, { route, origin, target }) {
+    recorder(reason, { route, origin, target, wasSent }) {
       const text = `munjigi; fwd=${reason}`
       // What is being answered while this request is on its way may be old by the time it has been.
       let isSettled = reason === 'bypass'
@@ -51,11 +59,10 @@ export function createInvalidation({ store, fills }: InvalidationOptions): Inval
         isSettled = true
         // Refused, and nothing was changed: or anybody could empty the cache.
         if (status >= 400 && status < 500) return
-        invalidate(keyOf(route, origin, target))
+        invalidate(route, origin, target)
         for (const place of places) {
           if (typeof place !== 'string') continue
-          for (const other of targetsOf(place, { route, origin, target }))
-            invalidate(keyOf(route, origin, other))
+          for (const other of targetsOf(place, { route, origin, target })) invalidate(route, origin, other)
         }
       }
 
@@ -66,10 +73,12 @@ export function createInvalidation({ store, fills }: InvalidationOptions): Inval
           return true
         },
         data: () => true,
+        holds() {},
         ends() {},
         replaces: () => false,
-        // No reply: what the house has done nobody knows.
-        over: (failure) => settle(failure?.code === 'payload_too_large' ? 413 : 500, []),
+        // No reply: what the house has done nobody knows. Had it been asked nothing, anybody could empty the cache while it
+        // is away, and stale replies are wanted most.
+        over: (failure) => settle(failure?.code === 'payload_too_large' || !wasSent() ? 413 : 500, []),
       }
     },
   }
@@ -81,7 +90,7 @@ export function createInvalidation({ store, fills }: InvalidationOptions): Inval
  */
 function targetsOf(
   place: string,
-  { route, origin, target }: Parameters<Invalidation['recorder']>[1],
+  { route, origin, target }: Pick<Parameters<Invalidation['recorder']>[1], 'route' | 'origin' | 'target'>,
 ): readonly string[] {
   const base = `${origin}${target}`
   if (!URL.canParse(place, base)) return []

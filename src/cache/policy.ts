@@ -1,5 +1,12 @@
 import CachePolicy from 'http-cache-semantics'
-import { type Directives, formatDirectives, parseCacheControl, secondsOf } from './cache-control.ts'
+import {
+  type Directives,
+  formatDirectives,
+  mostSeconds,
+  parseCacheControl,
+  secondsOf,
+} from './cache-control.ts'
+import { httpDate } from './http-date.ts'
 
 /** What a house's reply permits. */
 export interface Permit {
@@ -33,6 +40,9 @@ export interface JudgedRequest {
  */
 const statusesWithDefault = new Set([200, 203, 204, 300, 301, 308])
 
+/** What Vary may be: names, without `*` (RFC 9111 §4.1). By what it says otherwise nobody can select. */
+const names = /^[\w!#$%&'+.^`|~,\s-]*$/
+
 /** Under these no stale reply may be used (RFC 9111 §4.2.4). */
 const forbidStale = ['must-revalidate', 'proxy-revalidate', 'no-cache']
 
@@ -51,7 +61,7 @@ export function permitOf(reply: JudgedReply, request: JudgedRequest): Permit | u
   if (request.noStore || headers['set-cookie'] !== undefined || headers['set-cookie2'] !== undefined) {
     return undefined
   }
-  if (headers.vary !== undefined && /(?:^|,)\s*\*\s*(?:,|$)/.test(headers.vary)) return undefined
+  if (headers.vary !== undefined && !names.test(headers.vary)) return undefined
   const said = parseCacheControl(headers['cache-control'])
   const isShared = said.has('public') || said.has('s-maxage')
   if (request.isCredentialed && !isShared) return undefined
@@ -76,16 +86,24 @@ export function permitOf(reply: JudgedReply, request: JudgedRequest): Permit | u
   }
 }
 
+/** What the library is told of: what else there is, it would keep with every reply. */
+const judgedDirectives = new Set([
+  'max-age',
+  's-maxage',
+  'no-store',
+  'no-cache',
+  'private',
+  'public',
+  'immutable',
+])
+
 /** The headers that the library is to judge by. */
 function judgedHeaders(
   { status, headers, askedAt, receivedAt }: JudgedReply,
   said: Directives,
   defaultSeconds: number,
 ): Record<string, string> {
-  const directives = new Map(said)
-  for (const name of ['must-revalidate', 'proxy-revalidate', 'stale-if-error', 'stale-while-revalidate']) {
-    directives.delete(name)
-  }
+  const directives = new Map([...said].filter(([name]) => judgedDirectives.has(name)))
   // RFC 9111 §5.4
   if (headers['cache-control'] === undefined && /no-cache/i.test(headers.pragma ?? '')) {
     directives.set('no-cache', true)
@@ -98,19 +116,28 @@ function judgedHeaders(
     'cache-control': formatDirectives(directives),
     age: String(initialAge(headers, askedAt, receivedAt)),
   }
-  for (const name of ['date', 'expires', 'etag', 'last-modified']) {
+  for (const name of ['etag', 'last-modified']) {
     const value = headers[name]
     if (value !== undefined) judged[name] = value
+  }
+  const date = httpDate(headers.date)
+  if (!Number.isNaN(date)) judged.date = new Date(date).toUTCString()
+  if (headers.expires !== undefined) {
+    const expires = httpDate(headers.expires)
+    // RFC 9111 §5.3: what is no date is one that has passed.
+    judged.expires = Number.isNaN(expires) ? 'never' : new Date(expires).toUTCString()
   }
   return judged
 }
 
 /** RFC 9111 §4.2.3: corrected_initial_age, in whole seconds. */
 function initialAge(headers: JudgedReply['headers'], askedAt: number, receivedAt: number): number {
-  const date = Date.parse(headers.date ?? '')
+  const date = httpDate(headers.date)
   const apparentMs = Number.isNaN(date) ? 0 : Math.max(0, receivedAt - date)
-  const told = /^\s*(\d{1,10})\s*(?:,|$)/.exec(headers.age ?? '')?.[1]
-  return Math.floor(Math.max(apparentMs / 1000, Number(told ?? 0) + (receivedAt - askedAt) / 1000))
+  const told = /^\s*(\d+)\s*(?:,|$)/.exec(headers.age ?? '')?.[1] ?? 0
+  return Math.floor(
+    Math.max(apparentMs / 1000, Math.min(Number(told), mostSeconds) + (receivedAt - askedAt) / 1000),
+  )
 }
 
 /** What a stored reply is worth to a request, by its age and by what the request asks for (RFC 9111 §4.2, §5.2.1). */

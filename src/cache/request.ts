@@ -1,3 +1,4 @@
+import { plainName } from '../proxy/headers.ts'
 import { type Directives, parseCacheControl } from './cache-control.ts'
 
 /** What a request asks of a cache. */
@@ -18,8 +19,8 @@ export type NoCacheRequest = 'method' | 'bypass'
 
 /**
  * Passed on untouched. What is asked for is a part (ranges), or depends on a condition that only the house can judge
- * (RFC 9111 §4.3.2), or is said a second time in a way that some frameworks hear and no cache does: under these names
- * one caller could have another resource stored as this one.
+ * (RFC 9111 §4.3.2), or the URI, its host, its scheme or the method is said a second time, in a way that some frameworks
+ * hear and no cache does: under these names one caller could have another resource stored as this one.
  */
 const passing = new Set([
   'range',
@@ -27,21 +28,26 @@ const passing = new Set([
   'if-match',
   'if-unmodified-since',
   'x-original-url',
+  'x-original-uri',
+  'x-original-host',
   'x-rewrite-url',
+  'x-host',
+  'x-http-host-override',
+  'x-url-scheme',
+  'x-scheme',
+  'front-end-https',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
 ])
 
-/** Who is asking, in the names that are usual. A house that goes by another must say so in Vary. */
-const credentials = new Set([
-  'authorization',
-  'cookie',
-  'x-api-key',
-  'api-key',
-  'x-auth-token',
-  'x-access-token',
-])
+/**
+ * Who is asking, in the names that are usual: Authorization, Cookie, X-Auth-Token, X-Auth-Request-Email, Private-Token,
+ * ApiKey, Ocp-Apim-Subscription-Key, X-Session-Id, Remote-User, Cf-Access-Jwt-Assertion. A house that goes by another must
+ * say so in Vary.
+ */
+const credential =
+  /^x-auth|(?:^|-)(?:authorization|cookie|auth|jwt|assertion|secret|user|\w*token|\w*key|session(?:-id)?)$/
 
 /** RFC 9110 §9.2.1 */
 const safe = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
@@ -65,14 +71,13 @@ export function readCacheRequest(
   let ifNoneMatch: string | undefined
   let ifModifiedSince: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const lower = rawHeaders[i]!.toLowerCase()
-    const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower
+    const name = plainName(rawHeaders[i]!.toLowerCase())
     const value = rawHeaders[i + 1]!
     if (name === 'cache-control') cacheControl = joined(cacheControl, value)
     else if (name === 'pragma') pragma = joined(pragma, value)
     else if (name === 'if-none-match') ifNoneMatch = joined(ifNoneMatch, value)
     else if (name === 'if-modified-since') ifModifiedSince = joined(ifModifiedSince, value)
-    else if (credentials.has(name)) isCredentialed = true
+    else if (credential.test(name)) isCredentialed = true
     else if (passing.has(name)) return 'bypass'
     // A body with GET: what it says is in no key.
     else if (name === 'transfer-encoding' || (name === 'content-length' && value !== '0')) return 'bypass'

@@ -34,6 +34,9 @@ export interface Store extends Budget {
   put(key: string, vary: readonly string[], selecting: Selecting, entry: Entry): void
   /** Everything under a key, whatever the headers. */
   forget(key: string): void
+  /** This body is being sent: where it is put out meanwhile, it counts on until it is taken back. */
+  lend(body: Buffer): void
+  takeBack(body: Buffer): void
   readonly status: () => StoreStatus
 }
 
@@ -54,10 +57,12 @@ interface Variants {
 const largestBody = 1024 * 1024
 /** Of the object, its policy and its place in the store, beside what is counted. */
 const overheadBytes = 1024
+/** Of each name and value of a header, beside its characters. */
+const textOverheadBytes = 32
 
 /**
  * Stored replies in memory, the least recently used put out first. Three quarters of the memory are for them, one is for
- * bodies that are on their way.
+ * bodies that are on their way, into the store or, put out meanwhile, to clients that read slowly.
  */
 export function createStore(sizeBytes: number): Store {
   const maxSize = Math.floor(sizeBytes * 0.75)
@@ -65,11 +70,16 @@ export function createStore(sizeBytes: number): Store {
   let pending = 0
   let evictions = 0
   let stamps = 0
+  const loans = new Map<Buffer, { readers: number; isOut: boolean }>()
   const stored = new LRUCache<string, Entry | Variants>({
     maxSize,
     sizeCalculation: sizeOf,
-    dispose: (_value, _key, reason) => {
+    dispose: (value, _key, reason) => {
       if (reason === 'evict') evictions += 1
+      const loan = isEntry(value) ? loans.get(value.body) : undefined
+      if (loan === undefined || loan.isOut) return
+      loan.isOut = true
+      pending += (value as Entry).body.length
     },
   })
 
@@ -107,6 +117,18 @@ export function createStore(sizeBytes: number): Store {
     giveBack(bytes) {
       pending -= bytes
     },
+    lend(body) {
+      const loan = loans.get(body)
+      if (loan === undefined) loans.set(body, { readers: 1, isOut: false })
+      else loan.readers += 1
+    },
+    takeBack(body) {
+      const loan = loans.get(body)!
+      loan.readers -= 1
+      if (loan.readers > 0) return
+      loans.delete(body)
+      if (loan.isOut) pending -= body.length
+    },
     status: () => ({ entries: stored.size, bytes: stored.calculatedSize + pending, evictions }),
   }
 }
@@ -122,6 +144,6 @@ function variantKey(key: string, { vary, stamp }: Variants, selecting: Selecting
 function sizeOf(value: Entry | Variants, key: string): number {
   const texts = isEntry(value) ? value.head : value.vary
   let size = overheadBytes + key.length
-  for (const text of texts) size += text.length
+  for (const text of texts) size += text.length + textOverheadBytes
   return isEntry(value) ? size + value.body.length : size
 }

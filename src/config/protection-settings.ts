@@ -67,7 +67,7 @@ export const protectionSettings = {
   TOKEN_FAILURE_LIMIT: {
     group: 'Protection',
     meaning:
-      'failed authentications of clients at /tokens/* and /oauth/*, of one address, and of one address for one client',
+      'failed authentications at /tokens/* and /oauth/*, of one address, and of one address for one client; and wrong tokens at the admin endpoints',
     schema: rate,
     default: '20/1m',
   },

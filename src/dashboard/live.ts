@@ -27,6 +27,8 @@ const beatMs = 1000
 const shortestMs = 100
 /** So much of the time may go into it: a table of thousands of routes beats more slowly. */
 const mostShare = 0.05
+/** However much that is: a page that hears nothing for 15 s takes its stream for dead. */
+const longestMs = 5000
 
 /** One beat a second for all pages together, and one at once where something happened. */
 export function createLive({ streams, gatherStatus, gatherTraffic, asked, log }: LiveOptions): Live {
@@ -51,21 +53,24 @@ export function createLive({ streams, gatherStatus, gatherTraffic, asked, log }:
     }
     beating = false
     if (wanted) soon()
-    else schedule(Math.max(beatMs, costMs / mostShare))
+    else schedule(Math.max(beatMs, restMs(mostShare)))
   }
 
   async function tell(): Promise<void> {
-    const [all, history] = await Promise.all([
-      gatherStatus(),
-      streams.needAll() ? gatherTraffic() : undefined,
-    ])
+    const askedAt = performance.now()
+    const asking = Promise.all([gatherStatus(), streams.needAll() ? gatherTraffic() : undefined])
+    // This process has answered by now, which of a large table is most of the work; the others are waited for.
+    const answeringMs = performance.now() - askedAt
+    const [all, history] = await asking
     const startedAt = performance.now()
     const recent = takePoints([all[0].traffic, ...all.slice(1).map(({ traffic }) => traffic)])
     const at = Date.now()
     const change = messages.change(takeSnapshot(all, asked), recent, at)
     streams.send(change, history && (() => messages.all(takePoints(history), at)))
-    costMs = performance.now() - startedAt
+    costMs = answeringMs + performance.now() - startedAt
   }
+
+  const restMs = (share: number) => Math.min(longestMs, costMs / share)
 
   function schedule(ms: number): void {
     if (stopped || streams.count() === 0) return
@@ -75,7 +80,7 @@ export function createLive({ streams, gatherStatus, gatherTraffic, asked, log }:
 
   function soon(): void {
     wanted = true
-    if (!beating) schedule(Math.max(shortestMs, costMs / mostShare / 2))
+    if (!beating) schedule(Math.max(shortestMs, restMs(mostShare * 2)))
   }
 
   return {

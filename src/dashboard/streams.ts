@@ -80,7 +80,8 @@ export function createStreams(options: StreamsOptions = {}): Streams {
     open(reply, admit) {
       if (streams.size >= most) return false
       const stream: Stream = { reply, admit, needsAll: true, behindSince: undefined }
-      streams.add(stream)
+      // Who has left already closes nothing any more, and would keep the place for ever.
+      if (!reply.destroyed) streams.add(stream)
       reply.once('close', () => streams.delete(stream))
       // Who left is noticed by its closing; there is nothing to be done about how.
       reply.on('error', () => {})

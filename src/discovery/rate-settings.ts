@@ -30,6 +30,9 @@ const rate = rateWords.transform((text, context): RateLimit => {
   return { requests: Number(requests), seconds, per: per as RateLimit['per'] }
 })
 
+/** Each costs every request of the route a look-up and a part of two fields, and holds counts of its own. */
+const mostRates = 8
+
 /** `100/min per user`; several as a list or separated by commas. Without `per` it is for each user. */
 export const rateLimits = z
   .union(
@@ -39,10 +42,11 @@ export const rateLimits = z
         .meta({ pattern: `^${onePattern}(?:,${onePattern})*$` })
         .transform((text) => text.split(','))
         .pipe(z.array(rate)),
-      z.array(rate).min(1, message).max(8, message),
+      z.array(rate).min(1, message).max(mostRates, message),
     ],
     message,
   )
+  .refine((rates) => rates.length <= mostRates, `expected at most ${mostRates} rates`)
   .refine(
     (rates) => new Set(rates.map(({ per, seconds }) => `${per} ${seconds}`)).size === rates.length,
     'expected rates that differ in how long, or in for whom',

@@ -28,7 +28,7 @@ export function createAccessLog({ access, counted }: AccessLogOptions): Middlewa
       route: counted.end(path, forwarded?.route, method, status, durationMs),
       path,
       status,
-      durationMs: Math.round(durationMs * 100) / 100,
+      durationMs,
       clientAddress: ctx.state.caller.address,
       subject: ctx.state.subject,
       bytesReceived: forwarded?.bytesReceived || undefined,

@@ -32,9 +32,9 @@ export interface DocsPageValues {
 /** Stand in the page for what differs from one request to the next. */
 const places = {
   nonce: '{nonce}',
-  choices: '"{choices}"',
-  first: '"{first}"',
-  expansion: '{expansion}',
+  choices: { name: '{choices}', url: '' },
+  first: '{first}',
+  expansion: 'none',
 } as const
 
 /**
@@ -49,10 +49,14 @@ export function createDocsPage(options: DocsPageOptions): (values: DocsPageValue
   return ({ nonce, choices, first, unfolded }) =>
     page
       .replaceAll(places.nonce, nonce)
-      .replace(places.expansion, unfolded ? 'list' : 'none')
-      .replace(places.choices, () => scriptJson(choices))
-      .replace(places.first, () => scriptJson(first))
+      .replace(`"${places.expansion}"`, unfolded ? '"list"' : '"none"')
+      .replace(JSON.stringify([places.choices]), () => scriptJson(choices))
+      .replace(JSON.stringify(places.first), () => scriptJson(first))
 }
+
+const elsewhere = (publicUrl: string, docsUrl: string) => html`
+<p id="elsewhere" class="elsewhere" hidden>This gateway's public address is <b>${publicUrl}</b>. A login that begins
+  under another address cannot return to it: <a href="${docsUrl}">open the docs there</a> to log in.</p>`
 
 /** JSON that cannot end the script it stands in. */
 const scriptJson = (value: unknown) => JSON.stringify(value).replaceAll('<', '\\u003c')
@@ -61,10 +65,12 @@ function render({ routePrefix, publicUrl, login, assets }: DocsPageOptions): str
   const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
   const docsUrl = `${publicUrl}${routePrefix}/docs`
   const swaggerOptions = {
-    urls: unquoted(places.choices),
-    'urls.primaryName': unquoted(places.first),
+    // Its default is somebody else's.
+    url: '',
+    urls: [places.choices],
+    'urls.primaryName': places.first,
     docExpansion: places.expansion,
-    plugins: 'munjigi',
+    plugins: '...munjigi()',
     // One finds a service among many.
     filter: true,
     deepLinking: true,
@@ -86,12 +92,11 @@ function render({ routePrefix, publicUrl, login, assets }: DocsPageOptions): str
     routePrefix: false,
     ...(login && { oauthOptions: { clientId: docsClientId, usePkceWithAuthorizationCodeGrant: true } }),
     swaggerOptions,
-  } as Parameters<typeof koaSwagger>[0])
+  })
   const rendered = {} as Context & { body: string }
   renderInto(rendered, () => Promise.reject(new Error('koa2-swagger-ui did not render its page')))
   const body = html`<body data-public-url="${publicUrl}" data-login="${String(login)}">
-<p id="elsewhere" class="elsewhere" hidden>This gateway's public address is <b>${publicUrl}</b>. A login that begins
-  under another address cannot return to it: <a href="${docsUrl}">open the docs there</a> to log in.</p>`
+${login ? elsewhere(publicUrl, docsUrl) : ''}`
   const page = rendered.body
     .replace(/<link [^>]*fonts\.googleapis\.com[^>]*>/, '')
     .replace('<head>', '<head>\n  <meta name="viewport" content="width=device-width, initial-scale=1">')
@@ -105,5 +110,3 @@ function render({ routePrefix, publicUrl, login, assets }: DocsPageOptions): str
   if (foreign !== null) throw new Error(`koa2-swagger-ui's page wants something from outside: ${foreign[0]}`)
   return page
 }
-
-const unquoted = (place: string) => place.slice(1, -1)

@@ -3,11 +3,28 @@
 const { publicUrl, login } = document.body.dataset
 const channel = new BroadcastChannel('munjigi.docs')
 
+/** Its own logo brings a style that the page's policy refuses; and the dialog would open at its last field. */
+function look() {
+  return {
+    components: { Logo: () => 'munjigi 문지기' },
+    statePlugins: {
+      auth: {
+        wrapActions: {
+          showDefinitions: (show) => (definitions) => {
+            requestAnimationFrame(() => document.querySelector('.modal-ux-content')?.scrollTo(0, 0))
+            return show(definitions)
+          },
+        },
+      },
+    },
+  }
+}
+
 /**
  * Swagger UI forgets every credential when another document is chosen. The gateway's own token is the same for all of
  * them; what a service asks for beside is not, and may bear the same name in another service's document.
  */
-function munjigi() {
+function keepToken() {
   const kept = login === 'true' ? ['bearer', 'oauth2'] : ['bearer']
   return {
     statePlugins: {
@@ -24,7 +41,7 @@ function munjigi() {
     },
   }
 }
-window.munjigi = munjigi
+window.munjigi = () => [look, keepToken]
 
 /** What a login came back with, from docs-redirect-script.js in its window: an answer to the question asked here. */
 channel.addEventListener('message', ({ data }) => {

@@ -8,7 +8,13 @@ export type PageSources = Readonly<
   >
 >
 
-/** What a window that opened the page, or was opened by it, keeps of it (HTML §7.1.3): nothing, unless it is told. */
+/**
+ * What a page and a window that it opened, or was opened by, keep of each other (HTML §7.1.3): nothing, but where a
+ * login goes through a window of its own. Swagger UI's page, which opens it, keeps windows (`…-allow-popups`), and is
+ * itself kept by nobody who opens it. The gateway's pages in that window are `unsafe-none`: else the browser would take
+ * it for another one, which must not close itself. What an opener of another origin has of those is little: it can send
+ * the window elsewhere, and see that it is closed. They cannot be framed, hold no secret, and listen to no message.
+ */
 export type OpenerPolicy = 'same-origin' | 'same-origin-allow-popups' | 'unsafe-none'
 
 /**

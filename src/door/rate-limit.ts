@@ -9,5 +9,16 @@ export function tooManyRequests(ms: number, detail: string): GatewayError {
   })
 }
 
+/**
+ * A member of `RateLimit-Policy`: so many requests in so many seconds (draft-ietf-httpapi-ratelimit-headers-10 §3).
+ * @param name without quotes and backslashes
+ */
+export const policyMember = (name: string, requests: number, seconds: number) =>
+  `"${name}";q=${requests};w=${seconds}`
+
+/** The same of `RateLimit`: so many are left, and in how long there are more (§4). */
+export const leftMember = (name: string, left: number, ms: number) =>
+  `"${name}";r=${Math.max(0, left)};t=${wholeSeconds(ms)}`
+
 /** At least 1. */
 export const wholeSeconds = (ms: number) => Math.max(1, Math.ceil(ms / 1000))

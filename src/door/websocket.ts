@@ -7,6 +7,7 @@ import type { Tracing } from '../observability/tracing.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketRelay } from '../proxy/websocket.ts'
 import type { WebSocketOutcome } from '../proxy/websocket-request.ts'
+import { injectsLater, withoutInjection } from '../rate/before-injection.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Pass } from '../tokens/verified.ts'
 import type { CountRequests } from './count-requests.ts'
@@ -86,8 +87,13 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       refuse(error)
       done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
     }
-    function enter(to: ProxyRoute, pass: Pass | undefined): void {
+    async function judgeTwice(to: ProxyRoute): Promise<Pass | undefined> {
+      const pass = await guard(withoutInjection(to), incoming.rawHeaders)
       to.rate?.enter(caller.address, pass)
+      return guard(to, incoming.rawHeaders)
+    }
+    function enter(to: ProxyRoute, pass: Pass | undefined): void {
+      if (!injectsLater(to)) to.rate?.enter(caller.address, pass)
       subject = pass?.identity.subject
       const identity = forwardedIdentity(caller, id, trace)
       relay.relay({ incoming, socket, head, route: to, identity, pass, refuse, done })
@@ -103,7 +109,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
       const found = routes.choose(route, incoming.rawHeaders)
       route = found
-      const verdict = guard(found, incoming.rawHeaders)
+      const verdict = injectsLater(found) ? judgeTwice(found) : guard(found, incoming.rawHeaders)
       if (!(verdict instanceof Promise)) {
         enter(found, verdict)
         return

@@ -17,9 +17,7 @@ export interface PublicClientsOptions {
  * The clients that have no secret (RFC 6749 §2.1), by id, each with its redirect URIs, which are compared as strings
  * (RFC 9700 §2.1): the gateway's Swagger UI, and the front ends, which are one client. All are first-party.
  */
-export function createPublicClients(
-  options: PublicClientsOptions,
-): ReadonlyMap<string, ReadonlySet<string>> {
+export function createPublicClients(options: PublicClientsOptions): ReadonlyMap<string, ReadonlySet<string>> {
   const { publicUrl, routePrefix, returnUrls } = options
   return new Map([
     [docsClientId, new Set([`${publicUrl}${routePrefix}/docs/${docsRedirectFile}`])],

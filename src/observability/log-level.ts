@@ -7,6 +7,8 @@ export interface LevelChange {
   readonly level: LogLevel
   /** When the configured one holds again, in milliseconds since the epoch; undefined for at the next start. */
   readonly untilMs: number | undefined
+  /** When somebody asked for it, in milliseconds since the epoch. */
+  readonly askedAtMs: number
 }
 
 export interface LogLevelState {
@@ -33,11 +35,15 @@ export interface LevelSwitchOptions {
   readonly now?: () => number
 }
 
+/** What seems to have taken longer from process to process was asked for after the clock had been set back. */
+const mostTransitMs = 5000
+
 /** The level of one process's log, which may be changed while it runs, for a while or until it ends. */
 export function createLevelSwitch({ log, change: first, now = Date.now }: LevelSwitchOptions): LevelSwitch {
   const configured = log.level()
   let inForce: LevelChange | undefined
   let end: NodeJS.Timeout | undefined
+  let lastAskedAtMs = Number.NEGATIVE_INFINITY
 
   /** Said at the more talkative of the two levels, or nobody would hear of it. */
   function set(level: LogLevel, message: string): void {
@@ -47,18 +53,27 @@ export function createLevelSwitch({ log, change: first, now = Date.now }: LevelS
     log.setLevel(level)
   }
 
+  function restore(): void {
+    inForce = undefined
+    set(configured, `the log level is ${configured} again`)
+  }
+
   function apply(change: LevelChange): void {
+    const { level, untilMs, askedAtMs } = change
+    // Two that were asked for at once at different processes reach them in another order: the later holds at all.
+    const earlierMs = lastAskedAtMs - askedAtMs
+    if (earlierMs > 0 && earlierMs < mostTransitMs) return
+    lastAskedAtMs = askedAtMs
     clearTimeout(end)
-    const { level, untilMs } = change
-    if (untilMs !== undefined && untilMs <= now()) return
+    if (untilMs !== undefined && untilMs <= now()) {
+      if (inForce !== undefined) restore()
+      return
+    }
     inForce = change
     if (untilMs === undefined) set(level, `the log level is ${level} now`)
     else {
       set(level, `the log level is ${level} until ${new Date(untilMs).toISOString()}`)
-      end = setTimeout(() => {
-        inForce = undefined
-        set(configured, `the log level is ${configured} again`)
-      }, untilMs - now()).unref()
+      end = setTimeout(restore, untilMs - now()).unref()
     }
   }
 

@@ -117,7 +117,7 @@ export function createDocumentCollector(options: CollectorOptions): DocumentColl
       random,
       limits,
       inTurn,
-      fetch: (url, known, signal) => fetchDocument(url, known, agent, limits, signal),
+      fetch: (place, known, signal) => fetchDocument(place, known, agent, limits, signal),
       read: workshop.read,
       refuse: (next) => refuse(service, next),
       onChange: tell,
@@ -160,10 +160,7 @@ function createSources() {
     const sources = new Map<string, FeedSource>()
     for (const { service, openapi, instances } of routes) {
       const last = known.get(instances)
-      const source =
-        last?.path === openapi
-          ? last
-          : { path: openapi, origins: last?.origins ?? instances.map(({ origin }) => origin) }
+      const source = last?.path === openapi ? last : { path: openapi, instances }
       known.set(instances, source)
       sources.set(service, source)
     }

@@ -25,7 +25,7 @@ export interface GatewayDocumentOptions {
   readonly login?: DocumentLogin | undefined
 }
 
-export interface DocumentLogin {
+interface DocumentLogin {
   /** What others see, without a trailing slash. */
   readonly publicUrl: string
   /** What is granted: scopes separated by spaces. */
@@ -122,7 +122,9 @@ function loginScheme({ publicUrl, scope }: DocumentLogin, routePrefix: string): 
 
 function operationOf(endpoint: Endpoint, logins: boolean): JsonObject {
   const { request, parameters } = endpoint
-  const security = endpoint.security.map((scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] }))
+  const security = endpoint.security.map(
+    (scheme): JsonObject => (scheme === 'nobody' ? {} : { [scheme]: [] }),
+  )
   const responses = endpoint.responses.map(({ status, description, content }) => [
     String(status),
     { description, ...(content !== undefined && { content: mediaTypes(content) }) },

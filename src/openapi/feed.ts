@@ -1,6 +1,7 @@
+import type { Instance } from '../discovery/source.ts'
 import type { Log } from '../observability/log.ts'
 import type { Collected } from './collect.ts'
-import { DocumentUnavailable, type Fetched, type Validators } from './fetch-document.ts'
+import { type DocumentPlace, DocumentUnavailable, type Fetched, type Validators } from './fetch-document.ts'
 import type { DocumentLimits } from './limits.ts'
 import type { Reading } from './read-document.ts'
 import { JobFailed, type RawDocument } from './workshop.ts'
@@ -9,7 +10,7 @@ import { JobFailed, type RawDocument } from './workshop.ts'
 export interface FeedSource {
   /** False where the service says that it has none. */
   readonly path: string | false
-  readonly origins: readonly string[]
+  readonly instances: readonly Pick<Instance, 'origin' | 'serverName'>[]
 }
 
 export interface Feed {
@@ -28,7 +29,11 @@ export interface FeedOptions {
   readonly limits: Pick<DocumentLimits, 'intervalMs' | 'retryMs'>
   /** Runs it when it is its turn among all services. */
   readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>
-  readonly fetch: (url: URL, known: Validators | undefined, signal: AbortSignal) => Promise<Fetched>
+  readonly fetch: (
+    place: DocumentPlace,
+    known: Validators | undefined,
+    signal: AbortSignal,
+  ) => Promise<Fetched>
   readonly read: (raw: RawDocument, signal: AbortSignal) => Promise<Reading>
   /** Whether what a service gives may be kept; the reason why not. */
   readonly refuse: (document: Collected) => string | undefined
@@ -42,7 +47,7 @@ const none: Collected = { status: 'none', reason: 'the service says that it has 
 interface Known {
   readonly hash: string
   readonly outcome: Reading
-  /** By URL: of every instance whose last answer this was. */
+  /** By server and URL: of every instance whose last answer this was. */
   readonly validators: Map<string, Validators>
   /** When reading it again may come to something else, by `performance.now`. */
   readonly staleAt: number
@@ -70,17 +75,17 @@ export function createFeed(options: FeedOptions): Feed {
 
   async function run(): Promise<void> {
     if (source === undefined || source.path === false) return
-    const { path, origins } = source
-    if (origins.length === 0)
+    const { path, instances } = source
+    if (instances.length === 0)
       return unavailable('unavailable', 'cannot be fetched: no instance of the service is up')
     fetching = true
     changed = false
     startedAt = performance.now()
     // The next instance at the next attempt: one that is broken does not hide the others.
-    const origin = origins[attempts % origins.length]!
+    const { origin, serverName } = instances[attempts % instances.length]!
     attempts += 1
     try {
-      const outcome = await inTurn(() => ask(new URL(path, origin)))
+      const outcome = await inTurn(() => ask({ url: new URL(path, origin), serverName }))
       if (stopping.signal.aborted) return
       if (outcome.status === 'ok') succeed(outcome)
       else fail(outcome.status, outcome.reason)
@@ -93,16 +98,19 @@ export function createFeed(options: FeedOptions): Feed {
     schedule(changed ? limits.retryMs : nextDelay())
   }
 
-  async function ask(url: URL): Promise<Reading> {
-    const isStale = known !== undefined && performance.now() > known.staleAt
-    const conditions = isStale ? undefined : known?.validators.get(url.href)
-    const fetched = await fetch(url, conditions, stopping.signal)
-    if (fetched === 'unchanged') return known!.outcome
+  async function ask(place: DocumentPlace): Promise<Reading> {
+    const before = known
+    const isStale = before !== undefined && performance.now() > before.staleAt
+    const key = `${place.serverName ?? ''} ${place.url.href}`
+    const conditions = isStale ? undefined : before?.validators.get(key)
+    const fetched = await fetch(place, conditions, stopping.signal)
+    // What is known may have been dropped meanwhile: the answer is about what was known when it was asked for.
+    if (fetched === 'unchanged') return (known ?? before)!.outcome
     const { hash, raw, validators } = fetched
     if (known?.hash !== hash || isStale) known = await readOnce(hash, raw)
     // Instances come and go; those that are left say it again.
     if (known.validators.size >= maxValidators) known.validators.clear()
-    known.validators.set(url.href, validators)
+    known.validators.set(key, validators)
     return known.outcome
   }
 
@@ -159,7 +167,7 @@ export function createFeed(options: FeedOptions): Feed {
   return {
     current: () => state,
     update(next) {
-      if (source?.path === next.path && sameOrigins(source.origins, next.origins)) return
+      if (source?.path === next.path && sameInstances(source.instances, next.instances)) return
       source = next
       if (next.path === false) {
         clearTimeout(timer)
@@ -188,5 +196,8 @@ export function createFeed(options: FeedOptions): Feed {
 const maxValidators = 100
 
 /** The very same list, as a rule: then nothing has to be compared. */
-const sameOrigins = (one: readonly string[], other: readonly string[]) =>
-  one === other || one.join() === other.join()
+const sameInstances = (one: FeedSource['instances'], other: FeedSource['instances']) =>
+  one === other || placesOf(one) === placesOf(other)
+
+const placesOf = (instances: FeedSource['instances']) =>
+  instances.map(({ origin, serverName = '' }) => `${origin} ${serverName}`).join()

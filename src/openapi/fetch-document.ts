@@ -35,15 +35,22 @@ export function createDocumentAgent({ timeoutMs, maxBytes }: FetchLimits): Dispa
   })
 }
 
+/** Where a document is. */
+export interface DocumentPlace {
+  readonly url: URL
+  /** What the server is called, where its address is not its name: see `Instance`. */
+  readonly serverName?: string | undefined
+}
+
 /**
  * Fetches one document. Redirects are not followed: they would let a service make the gateway ask wherever it
  * likes.
  *
- * @param known what the same URL gave with the document that is had already
+ * @param known what the same place gave with the document that is had already
  * @throws DocumentUnavailable, or the signal's reason where `signal` aborts
  */
 export async function fetchDocument(
-  url: URL,
+  { url, serverName }: DocumentPlace,
   known: Validators | undefined,
   agent: Dispatcher,
   limits: FetchLimits,
@@ -53,7 +60,7 @@ export async function fetchDocument(
   try {
     const { statusCode, headers, body } = await request(url, {
       dispatcher: agent,
-      headers: { ...usualHeaders, ...conditions(known) },
+      headers: { ...usualHeaders, ...hostOf(url, serverName), ...conditions(known) },
       signal: AbortSignal.any([deadline, signal]),
     })
     const asked = known?.etag ?? known?.lastModified
@@ -87,6 +94,12 @@ const usualHeaders = {
   'user-agent': 'munjigi',
 }
 
+/** Names the server in TLS too: undici takes the name whose certificate it expects from `Host`. */
+function hostOf({ port }: URL, serverName: string | undefined): Record<string, string> {
+  if (serverName === undefined) return {}
+  return { host: port === '' ? serverName : `${serverName}:${port}` }
+}
+
 function conditions(known: Validators | undefined): Record<string, string> {
   // RFC 9110 §13.1.3: If-Modified-Since is ignored beside If-None-Match.
   if (known?.etag !== undefined) return { 'if-none-match': known.etag }
@@ -104,9 +117,11 @@ function judge(
   status: number,
   headers: NodeJS.Dict<string | string[]>,
 ): Pick<RawDocument, 'syntax' | 'coding'> | string {
+  if (status === 304)
+    return 'was answered with status 304, though nothing was sent that it could be the same as'
   if (status >= 300 && status < 400) return `was answered with a redirect (${status}), which is not followed`
   if (status !== 200) return `was answered with status ${status}`
-  const coding = String(headers['content-encoding'] ?? 'identity').toLowerCase()
+  const coding = String(headers['content-encoding'] || 'identity').toLowerCase()
   if (coding !== 'identity' && coding !== 'gzip')
     return `came with the content coding ${shown(coding)}, which was not asked for`
   const type = String(headers['content-type'] ?? '')

@@ -55,10 +55,10 @@ export function createMergeInputs({ own, routePrefix, table, collector }: MergeI
       return `${collector.version()} ${routesKey}`
     },
     keyOf(service) {
-      const document = collector.collected().get(service)?.document
+      const { document, outline: _, ...state } = shareOf(service, collector.collected().get(service))
       if (document === undefined) return undefined
       current()
-      return `${idOf(document)} ${routesKey}`
+      return `${idOf(document)} ${JSON.stringify(state)} ${routesKey}`
     },
     hasDocument: () => [...collector.collected().values()].some(({ document }) => document !== undefined),
     job(only) {

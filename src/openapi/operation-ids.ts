@@ -15,33 +15,42 @@ export interface OperationIds {
  */
 export function createOperationIds(own: JsonObject, shares: readonly Share[]): OperationIds {
   const given = new Set(ownIds(own))
-  const services = new Map<string, Set<Share>>()
+  const declared = new Map(shares.map((share) => [share, idsOf(share)]))
+  const users = new Map<string, number>()
+  for (const id of shares.flatMap((share) => [...declared.get(share)!]))
+    users.set(id, (users.get(id) ?? 0) + 1)
+  const clashes = (id: string) => users.get(id)! > 1 || given.has(id)
+  const taken = new Set([...given, ...users.keys()])
+  const firstIds = new Map(shares.map((share) => [share, new Map<string, string>()]))
   for (const share of shares) {
-    for (const id of idsOf(share)) {
-      const known = services.get(id)
-      if (known === undefined) services.set(id, new Set([share]))
-      else known.add(share)
+    for (const id of declared.get(share)!) {
+      firstIds.get(share)!.set(id, clashes(id) ? free(`${share.service}.${id}`) : id)
     }
   }
-  const clashing = new Set(
-    [...services].filter(([id, all]) => all.size > 1 || given.has(id)).map(([id]) => id),
-  )
-  const firstName = (share: Share, id: string) =>
-    clashing.has(id) || !services.get(id)?.has(share) ? `${share.service}.${id}` : id
-  /** What others are called by themselves is not given to the second of something. */
-  const reserved = new Set(
-    [...services].flatMap(([id, all]) => [...all].map((share) => firstName(share, id))),
-  )
+
+  function free(wanted: string): string {
+    let id = wanted
+    for (let n = 2; taken.has(id); n += 1) id = `${wanted}_${n}`
+    taken.add(id)
+    return id
+  }
+
+  /** One that is not public has an id that nobody else has, so that a link to it leads nowhere rather than astray. */
+  function firstId(share: Share, id: string): string {
+    const ids = firstIds.get(share)!
+    const known = ids.get(id) ?? free(`${share.service}.${id}`)
+    ids.set(id, known)
+    return known
+  }
 
   return {
     give(share, id) {
-      const wanted = firstName(share, id)
-      let free = wanted
-      for (let n = 2; given.has(free) || (n > 2 && reserved.has(free)); n += 1) free = `${wanted}_${n}`
-      given.add(free)
-      return free
+      const first = firstId(share, id)
+      const next = given.has(first) ? free(first) : first
+      given.add(next)
+      return next
     },
-    linked: firstName,
+    linked: firstId,
   }
 }
 

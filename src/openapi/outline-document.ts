@@ -4,7 +4,7 @@ import { inspect } from './inspect.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
 import type { Outline, OutlinedComponent, OutlinedOperation } from './outline.ts'
 import { createPieceWriter } from './pieces.ts'
-import { createReferences, dangling, escapeToken, type Tokens } from './references.ts'
+import { createReferences, dangling, escapeToken, leavesHome, type Tokens } from './references.ts'
 import { DocumentRefused } from './refusal.ts'
 import { basePath } from './servers.ts'
 import { createTidier } from './tidy.ts'
@@ -37,13 +37,15 @@ export function outlineDocument(
   const references = createReferences(document, location, identified && !old)
   for (const reference of foreign) {
     // What is relative to an `$id` is looked up where it stands.
-    if (!identified || /^[a-z][a-z\d+.-]*:/i.test(reference)) references.locate(reference, undefined)
+    if (!identified || leavesHome(reference)) references.locate(reference, undefined)
   }
 
   const writer = createPieceWriter()
   const components: Component[] = []
   const byPlace = new Map<string, number>()
   const taken = new Set<string>()
+  /** By plain name: from where on there may be a free number. */
+  const suffixes = new Map<string, number>()
   const operations: OutlinedOperation[] = []
   const ids: string[] = []
   const pointers: { path: string; tail: string }[] = []
@@ -145,7 +147,10 @@ export function outlineDocument(
     // Component names are limited to `A-Z a-z 0-9 . - _` (OpenAPI 3.1, Components Object).
     const plain = wanted.replace(/[^\w.-]+/g, '_').slice(0, 200) || '_'
     let name = plain
-    for (let n = 2; taken.has(`${section}/${name}`); n += 1) name = `${plain}_${n}`
+    // Goes on where the last one ended: names in another script are all alike once they are plain.
+    let n = suffixes.get(`${section}/${plain}`) ?? 2
+    for (; taken.has(`${section}/${name}`); n += 1) name = `${plain}_${n}`
+    suffixes.set(`${section}/${plain}`, n)
     taken.add(`${section}/${name}`)
     const index = components.push({ section, name, tokens }) - 1
     byPlace.set(place, index)
@@ -245,7 +250,10 @@ function findHeirs(schemas: Json | undefined): Map<string, string[]> {
     for (const parent of parents) {
       const [, target] =
         isObject(parent) && typeof parent.$ref === 'string' ? (componentSchema.exec(parent.$ref) ?? []) : []
-      if (target !== undefined) heirs.set(target, [...(heirs.get(target) ?? []), name])
+      if (target === undefined) continue
+      const known = heirs.get(target)
+      if (known === undefined) heirs.set(target, [name])
+      else known.push(name)
     }
   }
   return heirs

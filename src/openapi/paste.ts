@@ -131,7 +131,9 @@ export function createPaster(share: Share, { sink, names, ids, keepTags }: Paste
 
   function pointer(index: number): string {
     const { path, tail } = outline.pointers[index]!
-    return inString(`#/paths/${escapeToken(publicPath.get(path) ?? path)}${tail}`)
+    const shown = publicPath.get(path)
+    // Its own path may be another service's there.
+    return shown === undefined ? '#/paths/not-public' : inString(`#/paths/${escapeToken(shown)}${tail}`)
   }
 
   return paste

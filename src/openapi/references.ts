@@ -40,7 +40,8 @@ export function createReferences(document: JsonObject, location: string, identif
   const resources = new Map<JsonObject, Resource>()
   const ids = new Map<string, Tokens>([[self, []]])
   const anchors = new Map<string, Tokens>()
-  const dynamic = new Map<string, Tokens[]>()
+  /** How many places each leads to. */
+  const dynamic = new Map<string, number>()
   if (identified) identify(document, [], { uri: self, tokens: [] })
 
   function identify(value: Json, tokens: Tokens, resource: Resource): void {
@@ -63,7 +64,7 @@ export function createReferences(document: JsonObject, location: string, identif
     if (typeof $anchor === 'string') anchors.set(`${current.uri}#${$anchor}`, tokens)
     if (typeof $dynamicAnchor === 'string') {
       anchors.set(`${current.uri}#${$dynamicAnchor}`, tokens)
-      dynamic.set($dynamicAnchor, [...(dynamic.get($dynamicAnchor) ?? []), tokens])
+      dynamic.set($dynamicAnchor, (dynamic.get($dynamicAnchor) ?? 0) + 1)
     }
     for (const [key, member] of Object.entries(value)) {
       if (!data.has(key) && !key.startsWith('x-')) identify(member, [...tokens, key], current)
@@ -104,13 +105,15 @@ export function createReferences(document: JsonObject, location: string, identif
     locate,
     locateDynamic(reference, from) {
       const name = reference.slice(reference.indexOf('#') + 1)
-      const places = dynamic.get(name) ?? []
-      if (places.length < 2) return locate(reference, from)
+      if ((dynamic.get(name) ?? 0) < 2) return locate(reference, from)
       throw new DocumentRefused(`has a $dynamicRef (${shown(reference)}) that may lead to several schemas`)
     },
     find,
   }
 }
+
+/** Whether a reference names another server than that of the document, in any way that a reader might take. */
+export const leavesHome = (reference: string) => URL.parse(reference, home)?.origin !== new URL(home).origin
 
 export const dangling = (reference: string) =>
   new DocumentRefused(`refers to ${shown(reference)}, which it does not have`)

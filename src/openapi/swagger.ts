@@ -11,6 +11,7 @@ const forms = ['multipart/form-data', 'application/x-www-form-urlencoded']
  * - gives a path's body to those of its operations that are written after it, also to a GET;
  * - drops bodies and replies whose list of media types is empty;
  * - sends forms without files as multipart;
+ * - repeats a list in a form that does not say how it is written, which means commas;
  * - fails at a parameter without a place, and at an extension of a path that is null;
  * - loses the base path where the host is no host, such as a placeholder.
  */
@@ -81,9 +82,14 @@ function parametersOf(value: Json | undefined, shared: JsonObject): Json[] {
         : []
     const target = name !== undefined && Object.hasOwn(shared, name) ? shared[name]! : undefined
     const seen = target !== undefined && isBody(target) ? structuredClone(target) : parameter
-    return isParameter(seen) ? [seen] : []
+    return isParameter(seen) ? [withSeparator(seen)] : []
   })
 }
+
+const withSeparator = (parameter: Json): Json =>
+  isObject(parameter) && parameter.in === 'formData' && parameter.type === 'array'
+    ? { collectionFormat: 'csv', ...parameter }
+    : parameter
 
 const isBody = (parameter: Json): boolean =>
   isObject(parameter) && (parameter.in === 'body' || parameter.in === 'formData')

@@ -115,8 +115,10 @@ export class Exchange extends ExchangeDelivery {
     // A house that closes makes undici hand over what is left, held back or not.
     if (this.phase === 'delivery') return
     this.awaitDelivery()
+    this.recorder?.holds(true)
     this.outgoing.once('drain', () => {
       if (this.phase !== 'delivery' || this.outgoing.writableEnded) return
+      this.recorder?.holds(false)
       this.watch.rest()
       this.phase = 'download'
       controller.resume()

@@ -67,12 +67,15 @@ const reservedFamilies = ['x-forwarded-', 'x-user-']
 /** In a lower-case name: nearly every name has none. */
 const oddCharacter = /[^a-z0-9-]/
 
+/** A lower-case name as CGI-style servers read it, to whom every character but letters and digits is the same. */
+export const plainName = (lower: string) =>
+  oddCharacter.test(lower) ? lower.replace(/[^a-z0-9]/g, '-') : lower
+
 /**
  * The request's headers as a house gets them. Repeated headers stay repeated and in order, names keep their
  * case.
  *
- * A name is judged as CGI-style servers read it, to whom every character but letters and digits is the same:
- * `X_User_Id` and `X.User.Id` would otherwise slip past.
+ * A name is judged by its plain spelling: `X_User_Id` and `X.User.Id` would otherwise slip past.
  *
  * @param user who is calling, as name, value, name, value …
  * @param reserved further lower-case names that only the gateway may speak under
@@ -92,7 +95,7 @@ export function requestHeaders(
     const name = rawHeaders[i]!
     const value = rawHeaders[i + 1]!
     const lower = name.toLowerCase()
-    const plain = oddCharacter.test(lower) ? lower.replace(/[^a-z0-9]/g, '-') : lower
+    const plain = plainName(lower)
     if (removedFromRequest.has(plain)) {
       if (lower === 'content-length') contentLength = value
       else if (lower === 'transfer-encoding') chunked = checkTransferEncoding(value)

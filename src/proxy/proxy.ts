@@ -3,6 +3,7 @@ import type { Middleware } from 'koa'
 import type { ResponseCache } from '../cache/cache.ts'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
+import { injectsLater, withoutInjection } from '../rate/before-injection.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Pass } from '../tokens/verified.ts'
 import { Exchange } from './exchange.ts'
@@ -75,7 +76,8 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
     const exchange = new Exchange(context, state.path, req, res, identify(state))
     exchange.route = route
     state.exchange = exchange
-    const verdict = guard(route, req.rawHeaders)
+    let isLimited = route.rate !== undefined
+    const verdict = guard(injectsLater(route) ? withoutInjection(route) : route, req.rawHeaders)
     return verdict instanceof Promise ? verdict.then(enter) : enter(verdict)
 
     function enter(pass: Pass | undefined): Promise<void> {
@@ -87,10 +89,12 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
         exchange.failure = new GatewayError('client_closed_request')
         throw exchange.failure
       }
-      if (route.rate !== undefined) {
-        const left = route.rate.enter(state.caller.address, pass)
-        res.setHeader('RateLimit-Policy', route.rate.policy)
+      if (isLimited) {
+        isLimited = false
+        const left = route.rate!.enter(state.caller.address, pass)
+        res.setHeader('RateLimit-Policy', route.rate!.policy)
         res.setHeader('RateLimit', left)
+        if (injectsLater(route)) return Promise.resolve(guard(route, req.rawHeaders)).then(enter)
       }
       // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
       ctx.respond = false

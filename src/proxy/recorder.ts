@@ -16,6 +16,8 @@ export interface Recorder {
   ): boolean
   /** @returns false where nothing of the body is wanted any more */
   data(chunk: Buffer): boolean
+  /** The client reads slower than the house writes, which waits for it; false once it has caught up. */
+  holds(isHeld: boolean): void
   /** The reply has come whole. */
   ends(): void
   /** There is no reply. @returns whether the client has been answered otherwise */

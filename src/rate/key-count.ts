@@ -76,7 +76,7 @@ export function addOne(count: KeyCount, now: number): void {
   count.dirty = true
 }
 
-/** When so many of those counted will have left the window; 1 for the next one. */
+/** When so many of those counted will have left the window, 1 for the next one; 0 where nothing is counted. */
 export function freedAt({ own, others, windowMs }: KeyCount, needed: number): number {
   let [i, j] = [own.head, others.head]
   let freed = 0
@@ -88,7 +88,7 @@ export function freedAt({ own, others, windowMs }: KeyCount, needed: number): nu
     time = Math.min(mine, theirs)
     freed += mine <= theirs ? own.counts[i++]! : others.counts[j++]!
   }
-  return time + windowMs
+  return freed === 0 ? 0 : time + windowMs
 }
 
 /**

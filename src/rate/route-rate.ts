@@ -1,6 +1,6 @@
 import type { RateLimit } from '../discovery/rate-settings.ts'
 import { countedAddress } from '../door/client-address.ts'
-import { wholeSeconds } from '../door/rate-limit.ts'
+import { leftMember, policyMember, wholeSeconds } from '../door/rate-limit.ts'
 import { GatewayError } from '../errors.ts'
 import type { Pass } from '../tokens/verified.ts'
 import type { Counts } from './counts.ts'
@@ -38,11 +38,9 @@ export interface RouteRateOptions {
   readonly now: () => number
 }
 
-/** Fields by draft-ietf-httpapi-ratelimit-headers-10 §3 and §4: lists of strings with parameters (RFC 9651). */
+/** Judges by each limit, and writes the fields for all of them: lists of strings with parameters (RFC 9651). */
 export function createRouteRate({ limits, outcomes, share, now }: RouteRateOptions): RouteRate {
-  const policy = limits
-    .map(({ name, requests, seconds }) => `"${name}";q=${requests};w=${seconds}`)
-    .join(', ')
+  const policy = limits.map(({ name, requests, seconds }) => policyMember(name, requests, seconds)).join(', ')
   // Filled and read within one call: none is made for each request.
   const counts: KeyCount[] = []
 
@@ -95,7 +93,7 @@ export function createRouteRate({ limits, outcomes, share, now }: RouteRateOptio
 const needed = ({ requests }: RateLimit, { used }: KeyCount) => Math.max(1, used - requests + 1)
 
 function remaining({ name, requests }: CountedLimit, { used }: KeyCount, ms: number): string {
-  return `"${name}";r=${Math.max(0, requests - used)};t=${wholeSeconds(ms)}`
+  return leftMember(name, requests - used, ms)
 }
 
 /** A subject is unique only together with its issuer, and no address. */

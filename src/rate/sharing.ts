@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
 import type { Log } from '../observability/log.ts'
 import type { Database } from '../persistence/database.ts'
+import { describeFault } from '../persistence/faults.ts'
 import { hear, type KeyCount, slide } from './key-count.ts'
 import type { CountedLimit } from './route-rate.ts'
 import { createSharedTable } from './shared-table.ts'
@@ -27,6 +29,15 @@ export interface SharingOptions {
 /** Of one statement. */
 const mostKeys = 500
 
+/**
+ * That wait. Others are told with a later request of theirs, or all together once the database is back: while it is
+ * away those that are forgotten would be kept here.
+ */
+const mostWaiting = 50_000
+
+/** What a stop may take. */
+const mostStopMs = 2000
+
 /** After the database was away. */
 const pauseMs = 1000
 
@@ -40,7 +51,8 @@ const waitMs = (seconds: number) => Math.min(100, Math.max(5, seconds))
  */
 export function createSharing({ database, schema, all, log, now }: SharingOptions): Sharing {
   const table = createSharedTable({ database, schema, now })
-  let waiting: KeyCount[] = []
+  /** By digest: of one that was forgotten and has come again there may be two, and a statement writes a row once. */
+  const waiting = new Map<string, KeyCount>()
   let timer: NodeJS.Timeout | undefined
   /** When the first of those that wait is to be told. */
   let dueAt = Number.POSITIVE_INFINITY
@@ -51,9 +63,9 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
   let failing = false
   let stopped = false
 
-  function enqueue(count: KeyCount, at: number): void {
+  function enqueue(count: KeyCount, digest: string, at: number): void {
     count.awaitsSharing = true
-    waiting.push(count)
+    waiting.set(digest, count)
     waitingSince ??= at
   }
 
@@ -68,7 +80,7 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
     dueAt = Number.POSITIVE_INFINITY
     running = exchange().then(() => {
       running = undefined
-      if (waiting.length > 0) arm()
+      if (waiting.size > 0) arm()
     })
   }
 
@@ -77,16 +89,25 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
     for (const count of all()) {
       if (count.digest === undefined || count.awaitsSharing) continue
       count.dirty = true
-      enqueue(count, now())
+      enqueue(count, count.digest, now())
     }
     dueAt = now()
   }
 
+  function takeBatch(): KeyCount[] {
+    const batch: KeyCount[] = []
+    for (const [digest, count] of waiting) {
+      if (batch.length === mostKeys) break
+      waiting.delete(digest)
+      batch.push(count)
+    }
+    return batch
+  }
+
   async function exchange(): Promise<void> {
-    const batch = waiting.slice(0, mostKeys)
-    waiting = waiting.slice(mostKeys)
+    const batch = takeBatch()
     sentSince = waitingSince
-    if (waiting.length === 0) waitingSince = undefined
+    if (waiting.size === 0) waitingSince = undefined
     else dueAt = now()
     const written = batch.filter(({ dirty }) => dirty)
     for (const count of batch) {
@@ -100,12 +121,14 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
       if (failing) log.info({}, 'rate limits are shared with other replicas again')
       if (failing || isNewServer) tellAgain()
       failing = false
-    } catch {
+    } catch (error) {
       // It is the database that tells why it is away.
-      if (!failing) log.warn({}, 'rate limits are not shared with other replicas for now')
+      const isAway = error instanceof GatewayError
+      const fields = isAway ? {} : { fault: describeFault(error) }
+      if (!failing) log.warn(fields, 'rate limits are not shared with other replicas for now')
       failing = true
       for (const count of written) count.dirty = true
-      for (const count of batch) if (!count.awaitsSharing) enqueue(count, now())
+      for (const count of batch) if (!waiting.has(count.digest!)) enqueue(count, count.digest!, now())
       waitingSince = sentSince
     }
     sentSince = undefined
@@ -114,7 +137,8 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
   return {
     share(count, { key, seconds }, at) {
       count.digest ??= hash('sha256', `${key} ${count.who}`, 'base64url')
-      enqueue(count, at)
+      if (waiting.size >= mostWaiting) return
+      enqueue(count, count.digest, at)
       const wantedAt = at + waitMs(seconds)
       if (wantedAt >= dueAt) return
       dueAt = wantedAt
@@ -125,7 +149,8 @@ export function createSharing({ database, schema, all, log, now }: SharingOption
       stopped = true
       clearTimeout(timer)
       await running
-      if (!failing && waiting.length > 0) await exchange()
+      const until = now() + mostStopMs
+      while (!failing && waiting.size > 0 && now() < until) await exchange()
     },
   }
 }

@@ -1,7 +1,7 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateConfig } from '../config/config.ts'
 import { countedAddress } from '../door/client-address.ts'
-import { tooManyRequests, wholeSeconds } from '../door/rate-limit.ts'
+import { leftMember, policyMember, tooManyRequests } from '../door/rate-limit.ts'
 import type { TokenStep } from './state.ts'
 
 /** Two steps of the token endpoints: one before anything is read, one when it is known who asks. */
@@ -24,13 +24,12 @@ export interface RequestLimit {
  */
 export function createRequestLimit(rate: RateConfig): RequestLimit {
   const limiter = new RateLimiterMemory({ points: rate.points, duration: rate.seconds })
+  const policy = policyMember('address', rate.points, rate.seconds)
   return {
     async count(ctx, next) {
       const result = await limiter.consume(countedAddress(ctx.state.caller.address)).catch(unlessRefused)
-      // draft-ietf-httpapi-ratelimit-headers-03, the form that clients know.
-      ctx.set('RateLimit-Limit', String(rate.points))
-      ctx.set('RateLimit-Remaining', String(result.remainingPoints))
-      ctx.set('RateLimit-Reset', String(wholeSeconds(result.msBeforeNext)))
+      ctx.set('RateLimit-Policy', policy)
+      ctx.set('RateLimit', leftMember('address', result.remainingPoints, result.msBeforeNext))
       if (result.consumedPoints > rate.points) {
         const refusal = tooManyRequests(result.msBeforeNext, 'Too many requests from this address.')
         if (!/^basic /i.test(ctx.get('Authorization'))) throw refusal

@@ -16,8 +16,8 @@ import type { Issuer } from './issue.ts'
 import type { KeyRing } from './keys.ts'
 import type { AuthenticationFailures } from './limits.ts'
 import { createJwks, createMetadata } from './metadata.ts'
-import type { RequestLimit } from './request-limit.ts'
 import { createRefresh } from './refresh.ts'
+import type { RequestLimit } from './request-limit.ts'
 import { createRevoke } from './revoke.ts'
 import { createRotation } from './rotation.ts'
 import { createSuccessorDerivation } from './secrets.ts'
@@ -83,10 +83,7 @@ export function createTokenRoutes(
     router.post(at('/dummy'), count, readBody, settle, dummy)
   }
   router.get('/.well-known/jwks.json', createJwks(options))
-  router.get(
-    '/.well-known/oauth-authorization-server',
-    createMetadata({ ...options, issuer: config.issuer }),
-  )
+  router.get('/.well-known/oauth-authorization-server', createMetadata({ ...options, issuer: config.issuer }))
   return { middleware: serveOAuth(router, at('')), refresh }
 }
 

@@ -41,6 +41,8 @@ export interface Tokens {
   readonly keys: (() => KeyRingStatus) | undefined
   /** How old what is known of revocations is, in milliseconds; undefined where there is no database. */
   readonly revocationAgeMs: (() => number) | undefined
+  /** Makes guessing slow, wherever a secret is asked for. */
+  readonly failures: AuthenticationFailures
   /** What other endpoints of the gateway's own need; undefined where there is no database. */
   readonly own: OwnTokens | undefined
   start(): void
@@ -73,7 +75,13 @@ export function createTokens(options: TokensOptions): Tokens {
   const { config, log } = options
   const { issuer, audience, trustedIssuers, verifiedTokens, headers } = config.tokens
   const trusted = trustedIssuers.map((one) => createTrustedIssuer({ ...one, log }))
-  const own = createOwn(options)
+  const failures = createAuthenticationFailures({
+    rate: config.protection.tokenFailureRate,
+    database: config.database.kind === 'postgres' ? options.database : undefined,
+    schema: gatewayTables.schema,
+    log,
+  })
+  const own = createOwn(options, failures)
   const verifier = createVerifier({ keys: own?.keys, issuer, audience, trusted })
   const guard = createGuard({
     verifier,
@@ -96,6 +104,7 @@ export function createTokens(options: TokensOptions): Tokens {
     signing: own?.signing,
     keys: own?.keys.status,
     revocationAgeMs: own?.denials.ageMs,
+    failures,
     own: own && ownRoutes && { ...own.shared, refresh: ownRoutes.refresh },
     start() {
       for (const one of trusted) one.start()
@@ -109,7 +118,10 @@ export function createTokens(options: TokensOptions): Tokens {
 }
 
 /** What there is besides where the gateway has a database, and so tokens of its own. */
-function createOwn({ config, encryptionKeys, log, database }: TokensOptions) {
+function createOwn(
+  { config, encryptionKeys, log, database }: TokensOptions,
+  failures: AuthenticationFailures,
+) {
   if (database === undefined) return undefined
   const { tokens, protection, publicUrl, routePrefix } = config
   const { pollingIntervalMs, maxStalenessMs } = tokens.revocation
@@ -133,12 +145,7 @@ function createOwn({ config, encryptionKeys, log, database }: TokensOptions) {
   const shared: Omit<OwnTokens, 'refresh'> = {
     open: createOpen({ database, issuer, lifetimes: tokens }),
     requestLimit: createRequestLimit(protection.tokenRate),
-    failures: createAuthenticationFailures({
-      rate: protection.tokenFailureRate,
-      database: config.database.kind === 'postgres' ? database : undefined,
-      schema: gatewayTables.schema,
-      log,
-    }),
+    failures,
   }
   return {
     shared,

@@ -169,3 +169,33 @@ test('with ROUTE_PREFIX they are under it, and /admin is free for a service', as
   t.is((await request(`${url}/e/admin/routes`)).status, 200)
   t.is((await request(`${url}/admin/routes`)).status, 502)
 })
+
+test('whoever guesses is refused from then on, right or wrong, and nobody at another address with him', async (t) => {
+  const env = { ADMIN_TOKEN: adminToken, TOKEN_FAILURE_LIMIT: '3/1m', TRUSTED_PROXIES: '127.0.0.1' }
+  const { url } = await startGatewayFor(t, house, {}, env)
+  const ask = (path: string, address: string, token?: string) =>
+    request(url + path, {
+      headers: { 'x-forwarded-for': address, ...(token && { authorization: `Bearer ${token}` }) },
+    })
+  const paths = ['/admin/routes', '/metrics', '/dashboard/events']
+  for (const path of paths) t.is((await ask(path, '203.0.113.7', `wrong-at${path}`)).status, 401, path)
+  for (const path of paths) {
+    const reply = await ask(path, '203.0.113.7', adminToken)
+    t.is(reply.status, 429, path)
+    t.true(Number(reply.headers['retry-after']) > 50)
+    t.is((await ask(path, '203.0.113.7')).status, 401, 'no guess')
+  }
+  t.is((await ask('/metrics', '203.0.113.8', adminToken)).status, 200)
+})
+
+test('a program of this machine’s is answered whatever was guessed from there', async (t) => {
+  const env = { ADMIN_TOKEN: adminToken, TOKEN_FAILURE_LIMIT: '2/1m' }
+  const { url } = await startGatewayFor(t, house, {}, env)
+  const wrong = { via: '1.1 proxy', authorization: 'Bearer wrong' }
+  for (const status of [401, 401, 429]) {
+    t.is((await request(`${url}/admin/routes`, { headers: wrong })).status, status)
+  }
+  for (const headers of [{}, { authorization: 'Bearer wrong' }]) {
+    t.is((await request(`${url}/admin/routes`, { headers })).status, 200)
+  }
+})

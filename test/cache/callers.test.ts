@@ -102,6 +102,27 @@ test('replies that were made with a caller’s token of a provider are never sto
   t.is(headers['cache-status'], undefined)
 })
 
+for (const name of [
+  'X-Api-Key',
+  'apikey',
+  'X.Api.Key',
+  'Ocp-Apim-Subscription-Key',
+  'Private-Token',
+  'X-Auth-Request-Email',
+  'X-Session-Id',
+  'X-Amz-Security-Token',
+  'Cf-Access-Jwt-Assertion',
+  'Remote-User',
+]) {
+  test(`of two callers who show by ${name} who they are neither gets the other’s reply`, async (t) => {
+    const house = await cachedHouse(t, (_incoming, response) =>
+      tell(response, { body: `${house.asked.length}` }),
+    )
+    t.is((await house.ask('/me', { headers: { [name]: 'minji' } })).body, '1')
+    t.is((await house.ask('/me', { headers: { [name]: 'hana' } })).body, '2')
+  })
+}
+
 test('the host that a client asked for, which houses build links from, is part of the key', async (t) => {
   const house = await cachedHouse(t, (incoming, response) =>
     tell(response, { body: `https://${incoming.headers['x-forwarded-host']}/next` }),

@@ -1,6 +1,7 @@
 import http, { type ServerResponse } from 'node:http'
 import test from 'ava'
 import { type CachedHouse, cachedHouse, tell } from '../support/cached-house.ts'
+import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
 import { scrape } from '../support/scrape.ts'
 import { until } from '../support/until.ts'
@@ -132,6 +133,25 @@ test('nobody waits longer than half of the route’s deadline', async (t) => {
   await until(() => house.asked.length === 1, 'the house is asked')
   t.is((await house.ask('/x')).body, 'second')
   t.is((await first).status, 504)
+})
+
+test('a client that takes nothing of its reply is not waited for: another request takes the place of its own', async (t) => {
+  const body = Buffer.alloc(200_000, 'a')
+  const house = await cachedHouse(t, ({ url }, response) => {
+    if (url === '/x') tell(response, { body })
+  })
+  // Its second reply cannot begin before the first one ends, which never comes.
+  const { send } = await rawClient(t, house.gateway.port)
+  for (const path of ['/silent', '/x']) {
+    send(`GET /api/house${path} HTTP/1.1\r\nHost: 127.0.0.1:${house.gateway.port}\r\n\r\n`)
+  }
+  await until(() => house.asked.length === 2, 'both are asked for')
+  const replies = await Promise.all([house.ask('/x'), house.ask('/x')])
+  t.deepEqual(
+    replies.map((reply) => reply.headers['cache-status']),
+    ['munjigi; fwd=uri-miss; stored', 'munjigi; fwd=miss; collapsed'],
+  )
+  t.is(house.asked.length, 3)
 })
 
 test('requests for variants wait for their own', async (t) => {

@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import test from 'ava'
 import { cachedHouse, tell } from '../support/cached-house.ts'
+import { startGateway } from '../support/gateway.ts'
+import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'
+import { httpUpstream } from '../support/upstream.ts'
 
 /** GETs are answered with how often the house has been asked, everything else with this. */
 const counting = (
@@ -71,6 +74,43 @@ for (const [how, headers] of [
     t.is((await house.ask('/x')).body, '3')
   })
 }
+
+for (const [who, changing, reading] of [
+  ['the stable service', {}, { 'x-canary': '1' }],
+  ['the canary', { 'x-canary': '1' }, {}],
+] as const) {
+  test(`what ${who} changes is forgotten of the other as well`, async (t) => {
+    let count = 0
+    const house = await httpUpstream(t, (incoming, response) => {
+      incoming.resume()
+      count += 1
+      response.end(String(count))
+    })
+    const common = { urls: house.origin, openapi: false, cache: '30s', auth: 'none' }
+    const { url } = await startGateway(t, {
+      file: {
+        services: {
+          users: { path: '/api/users', ...common },
+          'users-next': { 'canary-of': 'users', 'canary-header': 'X-Canary=1', ...common },
+        },
+      },
+    })
+    const ask = (method: string, headers: Readonly<Record<string, string>>) =>
+      request(`${url}/api/users/1`, { method, headers })
+    t.is((await ask('GET', reading)).body, '1')
+    t.is((await ask('GET', reading)).body, '1')
+    await ask('PUT', changing)
+    t.is((await ask('GET', reading)).body, '3')
+  })
+}
+
+test('a POST that no instance has been sent leaves what is stored', async (t) => {
+  const house = await cachedHouse(t, [{ body: 'first' }], { retries: 0 })
+  await house.ask('/x')
+  await house.close()
+  t.is((await house.ask('/x', { method: 'POST' })).status, 502)
+  t.is((await house.ask('/x')).body, 'first')
+})
 
 test('a Location on another host is none of this one’s business', async (t) => {
   const house = await cachedHouse(t, (incoming, response) =>

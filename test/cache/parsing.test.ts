@@ -2,6 +2,7 @@ import test from 'ava'
 import { parseCacheControl } from '../../src/cache/cache-control.ts'
 import { isNotModified } from '../../src/cache/conditional.ts'
 import { varyOf } from '../../src/cache/entry.ts'
+import { httpDate } from '../../src/cache/http-date.ts'
 
 for (const [text, directives] of [
   ['', {}],
@@ -15,7 +16,13 @@ for (const [text, directives] of [
   ['x="a\\"b, no-store", public', { x: 'a"b, no-store', public: true }],
   [',, ,public,,', { public: true }],
   ['x="never closed, no-store', { x: '', 'no-store': true }],
-  ['max-age=9999999999999999999', { 'max-age': '0' }],
+  ['max-age=9999999999999999999', { 'max-age': '2147483648' }],
+  ['max-age=60 private', { 'max-age': '0', private: true }],
+  ['max-age=60; no-store', { 'max-age': '0', 'no-store': true }],
+  ['public; Private', { private: true }],
+  ['public; max-age=60', {}],
+  ['private; public', { private: true }],
+  ['x="a" no-cache', { x: 'a', 'no-cache': true }],
 ] as const) {
   test(`Cache-Control: ${text || 'nothing'}`, (t) => {
     t.deepEqual(Object.fromEntries(parseCacheControl(text)), directives)
@@ -41,8 +48,31 @@ test('without a date of change the date of the reply stands for it', (t) => {
   t.true(isNotModified(stored, { ifNoneMatch: undefined, ifModifiedSince: date }))
 })
 
+test('a reply that lets in one origin varies by Origin, but where the gateway says which are let in', (t) => {
+  t.deepEqual(varyOf({ 'access-control-allow-origin': 'https://a.example' }, false), ['origin'])
+  t.deepEqual(varyOf({ 'access-control-allow-origin': 'https://a.example' }, true), [])
+  t.deepEqual(varyOf({ 'access-control-allow-origin': '*' }, false), [])
+})
+
+for (const [text, date] of [
+  ['Sun, 06 Nov 1994 08:49:37 GMT', '1994-11-06T08:49:37.000Z'],
+  ['Sunday, 06-Nov-94 08:49:37 GMT', '1994-11-06T08:49:37.000Z'],
+  ['Sun Nov  6 08:49:37 1994', '1994-11-06T08:49:37.000Z'],
+  ['3600', undefined],
+  ['2050', undefined],
+  ['Sun, 3600', undefined],
+  ['Sun, 06 Nov 1994 08:49:37 +0900', undefined],
+  ['Sun, 99 Nov 1994 08:49:37 GMT', undefined],
+  ['', undefined],
+] as const) {
+  test(`${text || 'nothing'} is ${date === undefined ? 'no' : 'a'} date`, (t) => {
+    const ms = httpDate(text)
+    t.is(Number.isNaN(ms) ? undefined : new Date(ms).toISOString(), date)
+  })
+}
+
 test('the names in Vary, whatever their case and order', (t) => {
-  t.deepEqual(varyOf({ vary: 'B , a,b' }), ['a', 'b'])
-  t.deepEqual(varyOf({ 'content-encoding': 'br' }), ['accept-encoding'])
-  t.deepEqual(varyOf({}), [])
+  t.deepEqual(varyOf({ vary: 'B , a,b' }, false), ['a', 'b'])
+  t.deepEqual(varyOf({ 'content-encoding': 'br' }, false), ['accept-encoding'])
+  t.deepEqual(varyOf({}, false), [])
 })

@@ -142,6 +142,43 @@ const cases: Readonly<Record<string, Case>> = {
   'Expires to come': { is: 'stored', reply: { expires: inFuture(60) } },
   'Expires that has passed': { is: 'revalidated', reply: { expires: ago(60), etag } },
   'Expires that is no date': { is: 'revalidated', reply: { expires: '0', etag } },
+  'Expires that is a number, as if it were max-age': {
+    is: 'revalidated',
+    reply: { expires: '3600', etag },
+  },
+  'an age larger than any': {
+    is: 'revalidated',
+    reply: { 'cache-control': 'max-age=60', age: '99999999999', etag },
+  },
+  'a lifetime longer than any': { is: 'stored', reply: { 'cache-control': `max-age=${'9'.repeat(400)}` } },
+  'private without a comma in front': {
+    is: 'forwarded',
+    reply: { 'cache-control': 'public, max-age=60 private' },
+  },
+  'private behind a semicolon': { is: 'forwarded', reply: { 'cache-control': 'public; private', etag } },
+  'Vary that names nothing by which one could select': {
+    is: 'forwarded',
+    reply: { vary: 'X-Kind; X-Other', etag },
+  },
+  'Vary with * among other things': { is: 'forwarded', reply: { vary: 'X-Kind *', etag } },
+  'Vary in two headers': {
+    is: 'forwarded',
+    reply: { vary: ['Accept', 'X-Kind'] },
+    first: { 'x-kind': 'a' },
+    second: { 'x-kind': 'b' },
+  },
+  'a reply that lets in another origin, and does not say that it varies': {
+    is: 'forwarded',
+    reply: { 'access-control-allow-origin': 'https://a.example' },
+    first: { origin: 'https://a.example' },
+    second: { origin: 'https://b.example' },
+  },
+  'a reply that lets in every origin': {
+    is: 'stored',
+    reply: { 'access-control-allow-origin': '*' },
+    first: { origin: 'https://a.example' },
+    second: { origin: 'https://b.example' },
+  },
   'max-age wins over Expires': {
     is: 'stored',
     reply: { 'cache-control': 'max-age=60', expires: ago(60) },
@@ -316,6 +353,14 @@ const cases: Readonly<Record<string, Case>> = {
   'a target that another header names, in the first request': {
     is: 'forwarded',
     first: { x_original_url: '/admin' },
+  },
+  'the same in a spelling that CGI-style servers take for it': {
+    is: 'forwarded',
+    first: { 'X.Original.Url': '/admin' },
+  },
+  'a host that another header names, in the first request': {
+    is: 'forwarded',
+    first: { 'x-host': 'evil.example' },
   },
   OPTIONS: { is: 'forwarded', reply: { 'cache-control': 'max-age=60' }, method: 'OPTIONS' },
   'HEAD of a stored GET': { is: 'stored', method: 'HEAD' },

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
+import net from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import test from 'ava'
+import { storableOf } from '../../src/cache/entry.ts'
 import { permitOf } from '../../src/cache/policy.ts'
 import { createStore, type Entry } from '../../src/cache/store.ts'
 import { cachedHouse, tell } from '../support/cached-house.ts'
@@ -10,6 +12,7 @@ import { cutReplies, endings } from '../support/cut-replies.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { request } from '../support/request.ts'
 import { scrape } from '../support/scrape.ts'
+import { until } from '../support/until.ts'
 import { scriptedUpstream } from '../support/upstream.ts'
 
 for (const [what, bytes] of Object.entries(cutReplies)) {
@@ -113,6 +116,46 @@ const entryOf = (body: string, vary = false): Entry => {
   }
 }
 const withHeader = (value: string | undefined) => () => value
+
+test('a reply that has no date is stored with that of its coming, whatever its headers say', (t) => {
+  const receivedAt = Date.parse('2024-01-01T00:00:00Z')
+  const request = { isCredentialed: false, noStore: false, defaultSeconds: 30 }
+  const stored = storableOf(200, ['x-sort', 'date'], { askedAt: receivedAt, receivedAt }, request)
+  t.deepEqual(stored?.head, ['x-sort', 'date', 'date', 'Mon, 01 Jan 2024 00:00:00 GMT'])
+})
+
+test('bodies that were put out while clients read them slowly count: nothing new is stored meanwhile', async (t) => {
+  const body = randomBytes(1024 * 1024)
+  const house = await cachedHouse(t, [{ body }], {}, { CACHE_SIZE: '8mb' })
+  const reading: net.Socket[] = []
+  for (let i = 0; i < 12; i++) {
+    await house.ask(`/${i}`)
+    const socket = net.connect(house.gateway.port, '127.0.0.1')
+    // More than the kernel holds of them.
+    socket.write(`GET /api/house/${i} HTTP/1.1\r\nHost: 127.0.0.1:${house.gateway.port}\r\n\r\n`.repeat(12))
+    await once(socket, 'readable')
+    reading.push(socket)
+  }
+  const now = async () => {
+    const scraped = await scrape(house.gateway.url)
+    return (name: string) => scraped.value(`munjigi_cache_${name}`)!
+  }
+  const flooded = await now()
+  t.true(flooded('bytes') <= 8 * 1024 * 1024)
+  t.true(flooded('evictions_total') < 5)
+  for (const socket of reading) socket.destroy()
+  await until(async () => (await now())('bytes') <= 6 * 1024 * 1024, 'what they read is let go of')
+  await house.ask('/new')
+  await house.ask('/new')
+  t.is(house.asked.filter(({ url }) => url === '/new').length, 1)
+})
+
+test('a thousand tiny headers count for what they take in memory, not for their letters', (t) => {
+  const store = createStore(1024 * 1024)
+  const head = Array.from({ length: 2000 }, () => 'a')
+  store.put('key', [], withHeader(undefined), { ...entryOf(''), head })
+  t.true(store.status().bytes > 50_000)
+})
 
 test('a key that was forgotten has none of its variants any more', (t) => {
   const store = createStore(1024 * 1024)

@@ -13,6 +13,7 @@ test('without anything said the defaults of development hold', (t) => {
     logPaths: 'full',
     tracing: undefined,
     trustedProxies: [],
+    cacheSizeBytes: 64 * 1024 * 1024,
     timeouts: { connectMs: 2000, requestMs: 15_000, idleMs: 60_000, webSocketIdleMs: 600_000 },
     drain: { delayMs: 0, timeoutMs: 10_000 },
     workers: 1,

@@ -124,6 +124,19 @@ test('there are only so many, and a page that is closed makes room', async (t) =
   t.is(streams.count(), 2)
 })
 
+test('whoever has left while it was asked whether he may see it takes nobody’s place', async (t) => {
+  const streams = createStreams()
+  const opened = Promise.withResolvers<boolean>()
+  const { port } = await httpUpstream(t, (_request, reply) => {
+    reply.once('close', () => opened.resolve(streams.open(reply, async () => {})))
+  })
+  const client = await rawClient(t, port)
+  client.send('GET / HTTP/1.1\r\nHost: e\r\n\r\n')
+  client.socket.destroy()
+  await opened.promise
+  t.is(streams.count(), 0)
+})
+
 test('all of them end together', async (t) => {
   const { streams, connect, replies } = await serve(t)
   const clients = [await connect(), await connect()]

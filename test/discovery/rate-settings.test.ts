@@ -54,6 +54,13 @@ for (const wrong of [
   })
 }
 
+test('more than eight rates are a mistake, as a list and as one text', (t) => {
+  const nine = Array.from({ length: 9 }, (_, i) => `5/${i + 1}s`)
+  t.is(complaint(nine.join(', ')), 'expected at most 8 rates')
+  t.not(complaint(nine), undefined)
+  t.is(complaint(nine.slice(1).join(',')), undefined)
+})
+
 test('the same window twice for the same callers is a mistake', (t) => {
   t.is(complaint('5/min, 7/60s'), 'expected rates that differ in how long, or in for whom')
   t.is(complaint('5/min per address, 7/60s'), undefined)

@@ -153,3 +153,65 @@ test('of several workers no path and no subject make a line longer than a pipe k
   createLog({ level: 'info', format: 'json', write }).access({ ...entry, path })
   t.is(JSON.parse(lines[1]!).path, path, 'alone it may be as long as it likes')
 })
+
+for (const worst of ['"', '\u0001', '\u20ac', '\ud800', '\u{1f600}']) {
+  test(`of several workers a line is one that a pipe keeps together, of ${JSON.stringify(worst)} as well`, (t) => {
+    const lines: string[] = []
+    const log = createLog({
+      level: 'info',
+      format: 'json',
+      worker: 2,
+      write: (line) => void lines.push(line),
+    })
+    const requestId = 'x'.repeat(128)
+    log.access({ ...entry, requestId, path: worst.repeat(5000), subject: worst.repeat(1024) })
+    t.true(Buffer.byteLength(lines[0]!) <= 4096)
+    t.true(JSON.parse(lines[0]!).path.startsWith(worst))
+    t.true(JSON.parse(lines[0]!).subject.startsWith(worst))
+  })
+}
+
+test('a line is what JSON makes of its members, whatever characters they have', (t) => {
+  const { log, lines } = logTo('json')
+  const strange = [
+    '',
+    '"',
+    '\\',
+    '\n',
+    '\x7f',
+    '\x80',
+    'é',
+    '\u2028',
+    '\ud800',
+    'x\udfff',
+    '\u{1f600}',
+    '</script>',
+  ]
+  for (const text of strange) {
+    const whole: Required<AccessEntry> = {
+      ...{
+        requestId: text,
+        traceId: text,
+        method: text,
+        route: text,
+        path: text,
+        status: 599,
+        durationMs: 1.25,
+      },
+      ...{ clientAddress: text, subject: text, bytesReceived: 1, bytesSent: 2 ** 53 - 1, service: text },
+      ...{ instance: text, attempts: 3, cache: text, errorCode: text },
+    }
+    log.access(whole)
+    const line = lines.at(-1)!
+    t.is(line.slice(line.indexOf('"requestId"') - 1), `,${JSON.stringify(whole).slice(1)}\n`)
+  }
+})
+
+test('durations have two decimals', (t) => {
+  const { log, lines } = logTo('json')
+  for (const durationMs of [0, 0.004, 1.005, 12.3456, 86_400_000.126]) log.access({ ...entry, durationMs })
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line).durationMs),
+    [0, 0, 1, 12.35, 86_400_000.13],
+  )
+})

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { stringify } from 'yaml'
@@ -8,6 +10,7 @@ import type { DocumentLimits } from '../../src/openapi/limits.ts'
 import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
 import { createWorkshop } from '../../src/openapi/workshop.ts'
 
+import { selfSigned } from '../support/certificate.ts'
 import { until as untilBefore } from '../support/until.ts'
 import { deadOrigin, httpUpstream } from '../support/upstream.ts'
 
@@ -29,17 +32,18 @@ interface Setting {
   readonly origins: readonly string[]
   readonly openapi?: string | false
   readonly service?: string
+  readonly serverName?: string
 }
 
 const routesOf = (settings: readonly Setting[]): PublishedRoute[] =>
-  settings.map(({ origins, openapi = '/openapi.json', service = 'auth' }) => ({
+  settings.map(({ origins, openapi = '/openapi.json', service = 'auth', serverName }) => ({
     service,
     openapi,
     prefix: `/api/${service}`,
     strip: '',
     auth: 'none',
     scopes: [],
-    instances: origins.map((origin) => ({ id: origin, origin })),
+    instances: origins.map((origin) => ({ id: origin, origin, ...(serverName && { serverName }) })),
   }))
 
 /** A collector that repeats quickly, on a table that the test sets. */
@@ -232,6 +236,59 @@ test('a document with the bytes of the last one is not read again', async (t) =>
   await until(() => requests >= 3 && of()!.fetchedAt! > first.fetchedAt!, 'it is fetched again')
   t.is(of()?.document, first.document)
   t.is(collector.version(), version)
+})
+
+test('a server is called by its name where its address is not its name', async (t) => {
+  let host: string | undefined
+  const house = await httpUpstream(t, (request, response) => {
+    host = request.headers.host
+    json(document)(request, response)
+  })
+  const { of } = startCollector(t, [{ origins: [house.origin], serverName: 'auth.internal' }])
+  await until(() => of()?.status === 'ok', 'the document is there')
+  t.is(host, `auth.internal:${house.port}`)
+})
+
+test('a server is called by its name in TLS, whose certificate must name it', async (t) => {
+  const names: string[] = []
+  const house = https.createServer({
+    ...selfSigned(),
+    SNICallback(name, callback) {
+      names.push(name)
+      callback(null)
+    },
+  })
+  house.on('tlsClientError', () => {})
+  await once(house.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => house.close())
+  const origin = `https://127.0.0.1:${(house.address() as AddressInfo).port}`
+  const { of } = startCollector(t, [{ origins: [origin], serverName: 'auth.internal' }])
+  await until(() => of()?.status !== 'waiting', 'the service is judged')
+  t.is(names[0], 'auth.internal')
+})
+
+test('a document is had that did not change while the service said that it has none', async (t) => {
+  const replies: ServerResponse[] = []
+  const house = await httpUpstream(t, (request, response) => {
+    if (request.headers['if-none-match'] === undefined) json(document, { ETag: '"1"' })(request, response)
+    else replies.push(response)
+  })
+  const origins = [house.origin]
+  const { of, setTable, lines } = startCollector(t, [{ origins }], { intervalMs: 10, retryMs: 60_000 })
+  await until(() => replies.length === 1, 'it is asked whether it has changed')
+  setTable([{ origins, openapi: false }])
+  setTable([{ origins }])
+  replies[0]!.writeHead(304).end()
+  await until(() => of()?.status !== 'waiting', 'the answer is there')
+  t.is(of()?.status, 'ok')
+  t.deepEqual(lines, [])
+})
+
+test('that nothing has changed is no answer to who did not ask that', async (t) => {
+  const house = await httpUpstream(t, (_request, response) => void response.writeHead(304).end())
+  const { of } = startCollector(t, [{ origins: [house.origin] }])
+  await until(() => of()?.status !== 'waiting', 'the service is judged')
+  t.regex(of()?.reason ?? '', /^was answered with status 304, though nothing was sent/)
 })
 
 test('a document may be compressed', async (t) => {

@@ -207,3 +207,21 @@ test('OpenAPI 3.0: a reference into what the conversion moves leads to what was 
   })
   t.deepEqual(merged.components.schemas!['S.allOf.0'], { type: 'string', maxLength: 3 })
 })
+
+test('Swagger 2.0: a list in a form is written with commas unless it says otherwise', (t) => {
+  const list = { in: 'formData', type: 'array', items: { type: 'string' } }
+  const operation = swagger({
+    parameters: [
+      { ...list, name: 'plain' },
+      { ...list, name: 'multi', collectionFormat: 'multi' },
+    ],
+  })
+  t.like(contentOf(operation), {
+    'application/x-www-form-urlencoded': {
+      encoding: {
+        plain: { style: 'form', explode: false },
+        multi: { style: 'form', explode: true },
+      },
+    },
+  })
+})

@@ -33,6 +33,27 @@ test('without a database the document has no tokens, and no client to authentica
   t.deepEqual(Object.keys(components.securitySchemes as JsonObject), ['bearer'])
 })
 
+test('where somebody can log in the document says how, and where the token is asked for', (t) => {
+  const login = { publicUrl: 'https://api.example.com', scope: 'profile email' }
+  const document = createGatewayDocument({ ...options, routePrefix: '/e', login }) as unknown as {
+    paths: Record<string, { get: { security: unknown } }>
+    components: { securitySchemes: { oauth2: unknown } }
+  }
+  t.like(document.components.securitySchemes.oauth2, {
+    type: 'oauth2',
+    flows: {
+      authorizationCode: {
+        authorizationUrl: 'https://api.example.com/e/oauth/authorize',
+        tokenUrl: 'https://api.example.com/e/oauth/token',
+        refreshUrl: 'https://api.example.com/e/oauth/token',
+        scopes: { profile: 'Granted where none is chosen', email: 'Granted where none is chosen' },
+      },
+    },
+  })
+  t.deepEqual(document.paths['/e/oauth']!.get.security, [{ bearer: [] }, { oauth2: [] }, { client: [] }])
+  t.false(JSON.stringify(createGatewayDocument(options)).includes('oauth2'), 'and nowhere else')
+})
+
 test('a route prefix is put in front of all but the health and well-known endpoints', (t) => {
   t.deepEqual(pathsOf({ routePrefix: '/e', dummies: false }), [
     ...['/e', '/e/docs', ...documents.map((path) => `/e${path}`), '/livez', '/readyz'],

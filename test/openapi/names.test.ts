@@ -169,6 +169,43 @@ test('a link leads to the operation that it led to, by its id or its path', (t) 
   })
 })
 
+/** Where the link of a service's only operation leads in the merged document. */
+const linkOf = (merged: Merged, path: string) =>
+  (merged.paths[path]!.get!.responses as { 200: { links: { next: JsonObject } } })[200].links.next
+
+/** A service with one operation at a path of its own, which a link leads on from. */
+const linking = (path: string, operationId: string, next: JsonObject, more: JsonObject = {}) => ({
+  paths: {
+    [path]: { get: { operationId, responses: { 200: { description: '', links: { next } } } } },
+    ...more,
+  },
+})
+
+test('an id that is made is not one that another has, so that links lead where they led', (t) => {
+  const merged = merge({
+    a: linking('/a', 'list', { operationId: 'list' }),
+    b: linking('/b', 'list', { operationId: 'list' }),
+    c: linking('/c', 'a.list', { operationId: 'a.list' }),
+  })
+  for (const path of ['/a', '/b', '/c']) {
+    t.is(linkOf(merged, path).operationId, merged.paths[path]!.get!.operationId)
+  }
+  const ids = ['/a', '/b', '/c'].map((path) => merged.paths[path]!.get!.operationId)
+  t.is(new Set(ids).size, 3)
+})
+
+test("a link to an operation that is not public does not lead to another service's", (t) => {
+  const hidden = { '/b': { get: { operationId: 'x', responses: { 200: { description: '' } } } } }
+  const merged = merge({
+    a: linking('/a', 'one', { operationId: 'x' }, hidden),
+    b: service('b', string, { operationId: 'a.x' }),
+    c: linking('/c', 'two', { operationRef: '#/paths/~1b/get' }, hidden),
+  })
+  t.is(merged.paths['/b']!.get!.operationId, 'a.x')
+  t.not(linkOf(merged, '/a').operationId, 'a.x')
+  t.is(linkOf(merged, '/c').operationRef, '#/paths/not-public')
+})
+
 test('of two services that have one path but for the names of its parameters, the longer prefix has it', (t) => {
   const item = (summary: string) => ({ get: { summary, responses: { 200: { description: '' } } } })
   const merged = mergedOf(

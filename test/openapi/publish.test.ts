@@ -171,14 +171,18 @@ test('a service whose document changes all the time makes for one merge in a pau
 
 test('a merge that fails leaves the last good one, and the largest document out', async (t) => {
   let word = 'first'
-  const large = await houseWith(t, 'large', () => `${word} ${'x'.repeat(1000)}`)
+  const large = await houseWith(t, 'large', () => `first ${'x'.repeat(1000)}`)
   const small = await houseWith(t, 'small', () => word)
   let fail = false
+  /** What stands when a merge begins, from the failing one on. */
+  const served: unknown[] = []
   const routes = [routeTo('large', large.origin), routeTo('small', small.origin)]
   const { publisher, collector, lines } = startPublisher(t, routes, {
     intervalMs: 20,
     before() {
-      if (fail && collector.collected().get('large')?.status === 'ok') throw new JobFailed('takes too long')
+      if (!fail) return
+      served.push(publisher.whole())
+      if (collector.collected().get('large')?.status === 'ok') throw new JobFailed('takes too long')
     },
   })
   await until(async () => textOf(await publisher.whole()).includes('first x'), 'the first is merged')
@@ -187,8 +191,8 @@ test('a merge that fails leaves the last good one, and the largest document out'
   fail = true
   word = 'second'
   await until(() => collector.collected().get('large')?.status === 'invalid', 'the large one is given up')
-  t.is(publisher.whole(), good)
   await until(async () => textOf(await publisher.whole()).includes('"second"'), 'the other one is merged')
+  t.is(served[1], good)
   const services = JSON.parse(textOf(await publisher.whole()))['x-munjigi-services']
   t.like(services, [
     { name: 'large', status: 'invalid', reason: 'is left out: merging it takes too long' },
@@ -232,6 +236,17 @@ test("one service's document is merged when somebody asks, once for all of them"
   t.true(textOf(one!).includes('first'))
   t.false(textOf(one!).includes('elsewhere'))
   t.is(merges.filter((only) => only === 'house').length, 1)
+})
+
+test("one service's document says so once the service gives none any more", async (t) => {
+  const house = await houseWith(t, 'house', () => 'first')
+  const { publisher, collector, setRoutes } = startPublisher(t, [routeTo('house', house.origin)])
+  const status = () => collector.collected().get('house')?.status
+  await until(() => status() === 'ok', 'it is read')
+  t.regex(textOf((await publisher.single('house'))!), /"status":"ok"/)
+  setRoutes([{ ...routeTo('house', house.origin), instances: [] }])
+  await until(() => status() === 'stale', 'the service has gone')
+  t.regex(textOf((await publisher.single('house'))!), /"status":"stale"/)
 })
 
 test('single documents are kept up to a size in all', async (t) => {

@@ -215,6 +215,14 @@ test('a reference to another document is refused wherever it stands', (t) => {
   }
 })
 
+for (const address of ['//x.example/a', '/\\x.example/a', ' http://x.example/a', 'ht\ntp://x.example/a']) {
+  test(`also where an $id stands somewhere, and the address is ${JSON.stringify(address)}`, (t) => {
+    const schemas = { A: { $id: 'urn:a' } }
+    const paths = { '/a': answering({ 'x-note': { $ref: address } }) }
+    t.is(reads({ paths, components: { schemas } }).status, 'invalid')
+  })
+}
+
 test('what is no JSON in UTF-8 is refused with the reason', (t) => {
   for (const bytes of [Buffer.from('<html>'), Buffer.from([0x22, 0xff, 0x22])]) {
     t.deepEqual(readDocument(bytes), { status: 'invalid', reason: 'is not valid JSON' })

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { createGatewayDocument } from '../../src/openapi/document.ts'
 import type { JsonObject } from '../../src/openapi/json.ts'
 import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
 import { mergedOf, openRoute, serviceOf } from '../support/merged.ts'
@@ -36,6 +37,42 @@ function operationOf(guard: Guard, security?: unknown, securitySchemes: JsonObje
   const document = { paths: { '/house': { get } }, components: { securitySchemes } }
   return merge([route('/house', guard)], document).paths['/house']!.get
 }
+
+const login = createGatewayDocument({
+  ...{ routePrefix: '', version: '1.0.0', tokens: true, dummies: false },
+  login: { publicUrl: 'https://api.example.com', scope: 'profile' },
+})
+
+test('where somebody can log in, a login is as good as a token, with the same scopes and beside the same things', (t) => {
+  const get = { ...answer, security: [{ bearer: ['read'], key: [] }, { key: [] }] }
+  // Another login of the same name: it is told apart.
+  const oauth2 = { type: 'openIdConnect', openIdConnectUrl: 'https://elsewhere.example' }
+  const document = { paths: { '/house': { get } }, components: { securitySchemes: { bearer, key, oauth2 } } }
+  for (const only of [undefined, 'house']) {
+    const routes = [route('/house', { auth: 'required', scopes: ['admin'] })]
+    const merged = mergedOf(routes, [serviceOf('house', document)], { own: login, ...(only && { only }) })
+    t.deepEqual(merged.paths['/house']!.get!.security, [
+      { bearer: ['admin', 'read'], key: [] },
+      { oauth2: ['admin', 'read'], key: [] },
+      { bearer: ['admin'], key: [] },
+      { oauth2: ['admin'], key: [] },
+    ])
+    t.like(merged.components.securitySchemes!.oauth2, { type: 'oauth2' })
+  }
+})
+
+test('a service’s own scheme of the login’s name is told apart from it', (t) => {
+  const oauth2 = { type: 'apiKey', in: 'header', name: 'X-OAuth' }
+  const get = { ...answer, security: [{ oauth2: [] }] }
+  const document = { paths: { '/house': { get } }, components: { securitySchemes: { oauth2 } } }
+  for (const only of [undefined, 'house']) {
+    const merged = mergedOf([route('/house')], [serviceOf('house', document)], {
+      ...{ own: login, ...(only && { only }) },
+    })
+    t.deepEqual(merged.paths['/house']!.get!.security, [{ 'house.oauth2': [] }])
+    t.deepEqual(merged.components.securitySchemes!['house.oauth2'], oauth2)
+  }
+})
 
 test('an operation on a guarded route demands an access token, whatever its own document says', (t) => {
   for (const security of [undefined, [], [{}], [{ bearer: [] }], [{ bearer: [] }, {}]]) {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { postgresTest, sharedPostgres } from '../support/database.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
+import { startIssuer } from '../support/issuer.ts'
 import { startLiveGateway } from '../support/live-gateway.ts'
 import { codeOf, type Reply, type RequestOptions, request } from '../support/request.ts'
 import { scrape } from '../support/scrape.ts'
@@ -169,6 +170,49 @@ test("what a house says of limits of its own follows the gateway's", async (t) =
   const { headers } = await request(`${url}/api/house`)
   t.regex(String(headers.ratelimit), /^"user";r=1;t=3\d{3}, "own";r=7;t=9$/)
   t.is(headers['ratelimit-policy'], '"user";q=2;w=3600, "own";q=8;w=10')
+})
+
+test("what a house says in another form than a list is left out, and the gateway's can be read", async (t) => {
+  for (const own of ['limit=10, remaining=5, reset=50', '10', '"own";r=7, broken"', '"own";r=7,']) {
+    const house = await countingHouse(t, { RateLimit: own })
+    const { url } = await startGatewayFor(t, house.origin, { rate: '2/h' })
+    const { headers } = await request(`${url}/api/house`)
+    t.regex(
+      String(headers.ratelimit),
+      own === '10' ? /^"user";r=1;t=\d{4}, 10$/ : /^"user";r=1;t=\d{4}$/,
+      own,
+    )
+  }
+})
+
+test('a stored reply has what is left now, and nothing that was said to somebody else', async (t) => {
+  const house = await countingHouse(t, { RateLimit: '"own";r=7;t=9', 'Cache-Control': 'max-age=60' })
+  const { url } = await startGatewayFor(t, house.origin, { rate: '5/h', cache: '1m' })
+  for (const left of [4, 3, 2]) {
+    const { headers } = await request(`${url}/api/house`)
+    t.regex(
+      String(headers.ratelimit),
+      new RegExp(`^"user";r=${left};t=\\d{4}${left === 4 ? ', "own";r=7;t=9' : ''}$`),
+    )
+  }
+  t.is(house.seen, 1)
+})
+
+test('what a route injects is not fetched for a request that its limit refuses', async (t) => {
+  const house = await countingHouse(t)
+  const issuer = await startIssuer(t)
+  const description = { auth: 'required', rate: '2/h', inject: 'kakao' }
+  const { url } = await startGatewayFor(t, house.origin, description, { TRUSTED_ISSUERS: issuer.setting })
+  const Authorization = `Bearer ${await issuer.token()}`
+  // Without a database there is nothing to inject: whoever is let through hears so.
+  for (const status of [403, 429]) {
+    const reply = await request(`${url}/api/house`, { headers: { Authorization } })
+    t.is(reply.status, status)
+    t.is(codeOf(reply), status === 403 ? 'connection_required' : 'too_many_requests')
+    const opening = openWebSocket(t, `${url}/api/house`, { headers: { Authorization } })
+    const declined = await t.throwsAsync(opening, { instanceOf: DeclinedError })
+    t.is(declined?.response.statusCode, status)
+  }
 })
 
 test('the metrics tell what was let through and what was not', async (t) => {

@@ -195,3 +195,9 @@ test('it is told what each route let through and refused', (t) => {
   for (let i = 0; i < 5; i++) ask()
   t.deepEqual(rates.status().outcomes.get('/api/house'), { allowed: 2, limited: 3 })
 })
+
+test('of a limit by which nothing is counted a refused caller hears no time to wait', (t) => {
+  const { ask } = limited([perMinute(1), { requests: 5, seconds: 3600, per: 'user' }])
+  t.true(isAllowed(ask('192.0.2.1', 'ada')))
+  t.is(refusal(ask('192.0.2.1', 'bob')).headers.RateLimit, '"address";r=0;t=60, "user";r=5;t=1')
+})

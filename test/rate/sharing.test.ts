@@ -1,7 +1,10 @@
-import type { ExecutionContext } from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import type { RateLimit } from '../../src/discovery/rate-settings.ts'
+import { GatewayError } from '../../src/errors.ts'
 import type { Database } from '../../src/persistence/database.ts'
+import { createKeyCount, type KeyCount } from '../../src/rate/key-count.ts'
 import { createRateLimits } from '../../src/rate/rate-limits.ts'
+import { createSharing } from '../../src/rate/sharing.ts'
 import {
   ownPostgres,
   postgresConfig,
@@ -214,3 +217,72 @@ postgresTest(
     t.false(one.ask())
   },
 )
+
+/** A database that can be away, for as long as it is said. */
+function gated(database: Pick<Database, 'run'>) {
+  const gate = { isAway: false, statements: 0 }
+  const run: Database['run'] = async (work) => {
+    gate.statements += 1
+    if (gate.isAway) throw new GatewayError('database_unavailable')
+    return database.run(work)
+  }
+  return { gate, database: { run } }
+}
+
+postgresTest(
+  'who is forgotten while the database is away, and asks again, is shared like others',
+  async (t) => {
+    const config = await freshPostgres(t)
+    const behind = await startDatabase(t, config)
+    const { gate, database } = gated(behind)
+    let aheadMs = 0
+    const rate: RateLimit = { requests: 4, seconds: 60, per: 'user' }
+    const one = replica(database, rate, { now: () => performance.now() + aheadMs })
+    const other = replica(behind, rate)
+    t.teardown(() => Promise.all([one.stop(), other.stop()]))
+    gate.isAway = true
+    t.true(one.ask())
+    await until(() => gate.statements > 0, 'it was tried')
+    // Her window passes, newcomers have her forgotten, and she comes again: two counts of one user wait.
+    aheadMs = 61_000
+    for (const newcomer of ['bob', 'eve', 'kim']) one.ask(newcomer)
+    for (let i = 0; i < 4; i++) t.true(one.ask())
+    gate.isAway = false
+    await one.settled()
+    t.true(other.ask())
+    await other.settled()
+    t.false(other.ask())
+  },
+)
+
+test('what waits while the database is away has a bound, and whoever asks is told all the same later', async (t) => {
+  const { gate, database } = gated({ run: () => Promise.reject(new Error('not reached')) })
+  gate.isAway = true
+  const { log } = keptLog()
+  const asked: KeyCount[] = []
+  const sharing = createSharing({ database, schema: 'munjigi', all: () => asked, log, now: () => 0 })
+  for (let i = 0; i < 60_000; i++) {
+    const count = createKeyCount(`user ${i}`, 60_000)
+    sharing.share(count, { key: 'key', seconds: 60 }, 0)
+    asked.push(count)
+  }
+  t.is(asked.filter(({ awaitsSharing }) => awaitsSharing).length, 50_000)
+  t.true(
+    asked.every(({ digest }) => digest !== undefined),
+    'told together once it is back',
+  )
+  await sharing.stop()
+})
+
+postgresTest('a stop tells all that waits, however many they are', async (t) => {
+  const database = await startDatabase(t, await freshPostgres(t))
+  const [one, other] = [replica(database, perHour(2)), replica(database, perHour(2))]
+  t.teardown(other.stop)
+  for (let i = 0; i < 1200; i++) one.ask(`user ${i}`)
+  one.ask('last')
+  one.ask('last')
+  await one.stop()
+  t.true(other.ask('last'))
+  await other.settled()
+  t.false(other.ask('last'))
+})

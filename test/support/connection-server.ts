@@ -59,7 +59,14 @@ export async function startConnectionServer(
       providers: new Map(providers.map((name) => [name, { title: name }])),
       loginUrl: (provider) => `https://gateway.example.com/oauth/${provider}/login`,
     }),
-    login: { showErrors: nothing, login: nothing, callback: nothing, complete: nothing, authorize: nothing, token: nothing },
+    login: {
+      showErrors: nothing,
+      login: nothing,
+      callback: nothing,
+      complete: nothing,
+      authorize: nothing,
+      token: nothing,
+    },
     providerList: nothing,
     loginPage: nothing,
   })

@@ -7,7 +7,10 @@ const isMembers = (value: Value): value is Members =>
 /** Their values are data of the API: a `$ref` in them is none. */
 const data = new Set(['example', 'examples', 'default', 'enum', 'const', 'value'])
 /** Their members are named by an author. */
-const named = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'])
+const named = new Set([
+  ...['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'schemas'],
+  ...['responses', 'content', 'headers', 'links', 'callbacks', 'requestBodies'],
+])
 
 /**
  * The references of an OpenAPI document that lead nowhere: of `$ref`, of discriminators, of links to paths, and

@@ -75,7 +75,7 @@ postgresTest(
   async (t) => {
     const { create, ask } = await gateways(t, 1, { TOKEN_RATE_LIMIT: '2/1h' })
     t.is((await ask(home)).status, 400)
-    t.is((await ask(home)).headers['ratelimit-remaining'], '0')
+    t.regex(String((await ask(home)).headers.ratelimit), /^"address";r=0;t=\d+$/)
     const refused = await ask(home)
     t.is(refused.status, 429)
     t.true(Number(refused.headers['retry-after']) > 3000)

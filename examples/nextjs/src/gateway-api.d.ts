@@ -412,6 +412,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/oauth/authorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The beginning of a login, for standard OAuth clients
+         * @description RFC 6749 §4.1.1 with PKCE (RFC 7636): the same logins, for libraries that know this form. Open it as a page. Errors come back to `redirect_uri` (§4.1.2.1), but for those of `client_id` and `redirect_uri` themselves.
+         */
+        get: operations["authorize"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The end of such a login: tokens of the gateway
+         * @description RFC 6749 §4.1.3 and §6: for a code of `/oauth/authorize`, with the `client_id`, the `redirect_uri` and the `code_verifier` that belong to it; or for a refresh token, as `/tokens/refresh` does.
+         */
+        post: operations["token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/oauth/login/complete": {
         parameters: {
             query?: never;
@@ -1417,11 +1457,17 @@ export interface operations {
                         issuer: string;
                         /** Format: uri */
                         jwks_uri: string;
+                        /**
+                         * Format: uri
+                         * @description Where somebody can log in
+                         */
+                        authorization_endpoint?: string;
                         /** Format: uri */
                         token_endpoint: string;
                         token_endpoint_auth_methods_supported: string[];
                         grant_types_supported: string[];
                         response_types_supported: string[];
+                        code_challenge_methods_supported?: string[];
                         /** Format: uri */
                         introspection_endpoint: string;
                         introspection_endpoint_auth_methods_supported: string[];
@@ -2126,6 +2172,148 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            default: components["responses"]["OAuthProblem"];
+        };
+    };
+    authorize: {
+        parameters: {
+            query: {
+                response_type: "code";
+                /** @description `munjigi`: a front end; the other is the gateway's docs */
+                client_id: "munjigi" | "munjigi-docs";
+                /** @description For `munjigi` one of `LOGIN_RETURN_URLS`, to the letter */
+                redirect_uri: string;
+                /** @description SHA-256 of the `code_verifier` in base64url (RFC 7636) */
+                code_challenge: string;
+                code_challenge_method: "S256";
+                /** @description The client's own: it comes back with the code */
+                state?: string;
+                /** @description Some of `LOGIN_SCOPE`, which it is where it is left out */
+                scope?: string;
+                /** @description Where to log in: without it a page asks */
+                provider?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that asks where to log in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description To the provider, or with an error to `redirect_uri` */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A page that says what to do */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            default: components["responses"]["OAuthProblem"];
+        };
+    };
+    token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    grant_type: "authorization_code" | "refresh_token";
+                    /** @description Good once, for a minute */
+                    code?: string;
+                    /** @description To the letter as at `/oauth/authorize` */
+                    redirect_uri?: string;
+                    /** @description The same as there */
+                    client_id?: string;
+                    /** @description What the `code_challenge` was made of (RFC 7636) */
+                    code_verifier?: string;
+                    refresh_token?: string;
+                    /** @description With a refresh token: fewer scopes, for this access token only */
+                    scope?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @enum {string} */
+                    grant_type: "authorization_code" | "refresh_token";
+                    /** @description Good once, for a minute */
+                    code?: string;
+                    /** @description To the letter as at `/oauth/authorize` */
+                    redirect_uri?: string;
+                    /** @description The same as there */
+                    client_id?: string;
+                    /** @description What the `code_challenge` was made of (RFC 7636) */
+                    code_verifier?: string;
+                    refresh_token?: string;
+                    /** @description With a refresh token: fewer scopes, for this access token only */
+                    scope?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A pair; for a code also who has logged in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJl",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "refresh_token": "Vb9pQm2s6xY0cJ4kTzE1oR8uWnH3aLfD5gKqXiZtSvE",
+                     *       "scope": "profile",
+                     *       "created_at": "2026-11-23T09:00:00.000Z",
+                     *       "subject": "u-1",
+                     *       "provider": "google",
+                     *       "connection_id": "0199f1d2-8a10-7b52-8f0e-5d1c2b3a4f60",
+                     *       "name": "Jin Min"
+                     *     }
+                     */
+                    "application/json": {
+                        access_token: string;
+                        /** @constant */
+                        token_type: "Bearer";
+                        /** @description Seconds until the access token expires */
+                        expires_in: number;
+                        /** @description To be used once, at /tokens/refresh */
+                        refresh_token: string;
+                        /** @description Empty for none */
+                        scope: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        /** @description Who has logged in: `sub` of the access token */
+                        subject?: string;
+                        provider?: string;
+                        /**
+                         * Format: uuid
+                         * @description Where the provider's own tokens are kept: GET /oauth/{id}
+                         */
+                        connection_id?: string;
+                        /** @description As the provider says */
+                        name?: string;
+                    };
                 };
             };
             default: components["responses"]["OAuthProblem"];

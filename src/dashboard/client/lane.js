@@ -15,6 +15,9 @@ import {
 /** How long an instance that has left is still shown, as such. */
 const remembranceMs = 20_000
 
+/** A service may name thousands; all of them are searched. */
+const mostRoutes = 100
+
 /** A sign of its own for each state, so that colour is never the only one. */
 const states = {
   usable: { sign: '●', label: 'in use' },
@@ -51,14 +54,16 @@ export function createLane(name) {
   }
 
   function drawRoutes() {
-    const text = JSON.stringify(view.routes)
+    const shown = view.routes.slice(0, mostRoutes)
+    const more = view.routes.length - shown.length
+    const text = JSON.stringify([shown, more])
     if (routes.dataset.told === text) return
     routes.dataset.told = text
-    setChildren(routes, view.routes.map(routeItem))
+    const rest = more === 0 ? [] : [el('li', { class: 'route note' }, `and ${more} more`)]
+    setChildren(routes, [...shown.map(routeItem), ...rest])
   }
 
   function drawInstances(at) {
-    for (const [address, one] of left) if (at - one.leftAt > remembranceMs) left.delete(address)
     const shown = [...view.instances, ...left.values()]
     const wanted = shown.map((instance) => {
       const row = rows.get(instance.address) ?? createRow(instance.address)
@@ -69,6 +74,10 @@ export function createLane(name) {
     for (const address of rows.keys()) if (!shown.some((one) => one.address === address)) rows.delete(address)
     if (shown.length === 0) wanted.push(el('li', { class: 'instance none' }, 'no instance'))
     setChildren(instances, wanted)
+  }
+
+  function forget(at) {
+    for (const [address, one] of left) if (at - one.leftAt > remembranceMs) left.delete(address)
   }
 
   return {
@@ -95,9 +104,12 @@ export function createLane(name) {
           left.set(one.address, { ...one, state: 'left', leftAt: at, inFlight: 0 })
       }
       for (const address of present) left.delete(address)
+      // Here and not where it is drawn: a lane that is not on the screen would remember all for ever.
+      forget(at)
       view = next
     },
     draw(at, newest) {
+      forget(at)
       setAttribute(node, 'data-drawn', '')
       const out = view.instances.filter(isTrouble)
       const worst = ['ejected', 'strained', 'held', 'idle'].find((state) =>

@@ -8,18 +8,14 @@ import { providerButton } from './login-page.ts'
 
 export interface AuthorizePageOptions {
   readonly publicUrl: string
-  readonly providers: Iterable<{ readonly name: string; readonly title: string }>
+  readonly providers: readonly { readonly name: string; readonly title: string }[]
 }
 
-/**
- * The page of `GET /oauth/authorize`: a button for each provider, and no script.
- *
- * It may be in a window that another page opened, and must leave that window what it has of it: with
- * `Cross-Origin-Opener-Policy: same-origin` the browser would put it where no later page finds its opener again. What
- * an opener of another origin has of it is little (it can send it elsewhere, and see that it is closed), and there is
- * nothing to take from it: no script listens, nothing in it is secret, and it cannot be framed.
- */
-export function createAuthorizePage({ publicUrl, providers }: AuthorizePageOptions): AuthorizeOptions['choice'] {
+/** The page of `GET /oauth/authorize`: a button for each provider, and no script. */
+export function createAuthorizePage({
+  publicUrl,
+  providers,
+}: AuthorizePageOptions): AuthorizeOptions['choice'] {
   const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
   const style = read('../../door/welcome.css') + read('login-page.css')
   const styleSource = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
@@ -35,7 +31,7 @@ ${pageHead('Log in · munjigi', style)}
     <p class="name">munjigi <span lang="ko">문지기</span></p>
     <h1>Who is there?</h1>
     <p class="lead">Log in to <b>${publicUrl}</b> with an account that you have already.</p>
-    <ul class="providers">${[...providers].map((one) => providerButton(one, urlOf(one.name)))}</ul>
+    <ul class="providers">${providers.map((one) => providerButton(one, urlOf(one.name)))}</ul>
     <footer><a href="${cancelUrl}">Cancel</a></footer>
   </main>
 </body>

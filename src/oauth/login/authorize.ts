@@ -19,7 +19,7 @@ export interface AuthorizeOptions {
 }
 
 /** Where each provider's button leads, and where the way back. */
-export interface AuthorizeChoice {
+interface AuthorizeChoice {
   readonly urlOf: (provider: string) => string
   readonly cancelUrl: string
 }

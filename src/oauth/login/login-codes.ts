@@ -17,7 +17,7 @@ export interface PendingLogin {
   readonly client?: CodeClient | undefined
 }
 
-export interface CodeClient extends AskingClient {
+interface CodeClient extends AskingClient {
   readonly redirectUri: string
 }
 

@@ -100,10 +100,7 @@ ${pageHead('Log in · munjigi', style, nonce)}
 }
 
 /** @param href where a login by it begins */
-export function providerButton(
-  { name, title }: LoginPageOptions['providers'][number],
-  href: string,
-): Html {
+export function providerButton({ name, title }: LoginPageOptions['providers'][number], href: string): Html {
   const [initial = ''] = title.trim()
   return html`
         <li><a class="provider" data-provider="${name}" data-title="${title}" href="${href}">

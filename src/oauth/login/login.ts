@@ -67,7 +67,7 @@ export function createLoginEndpoints(options: LoginOptions, act: OAuthStep): Log
   const sendAway = createSendAway({ attempts, cookie, redirectUris })
   const redeem = createRedeem({ ...options, codes })
   const clients = createPublicClients(options)
-  const choice = createAuthorizePage({ publicUrl, providers: options.providers.values() })
+  const choice = createAuthorizePage({ publicUrl, providers: [...options.providers.values()] })
   const returnUrls = [`${publicUrl}${routePrefix}/login`, ...options.returnUrls] as const
   return {
     showErrors: steps.showErrors,

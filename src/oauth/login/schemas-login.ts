@@ -56,10 +56,10 @@ export const tokenRequestSchema = codeGrantSchema.partial().extend({
 /** `GET /oauth/authorize` as it is shown; authorize.ts checks it. */
 export const authorizeQuerySchema = z.object({
   response_type: z.literal('code'),
-  client_id: z.enum(['munjigi', 'munjigi-docs']).describe("`munjigi`: a front end; the other is the gateway's docs"),
-  redirect_uri: z
-    .url()
-    .describe('For `munjigi` one of `LOGIN_RETURN_URLS`, to the letter'),
+  client_id: z
+    .enum(['munjigi', 'munjigi-docs'])
+    .describe("`munjigi`: a front end; the other is the gateway's docs"),
+  redirect_uri: z.url().describe('For `munjigi` one of `LOGIN_RETURN_URLS`, to the letter'),
   code_challenge: z
     .string()
     .regex(/^[A-Za-z0-9_-]{43}$/)

@@ -69,6 +69,18 @@ test('the metadata says where the endpoints are, by the public URL and with the 
   t.is((await at('/tokens/verify')).status, 404)
 })
 
+test('where somebody can log in it says where, and that it takes PKCE', async (t) => {
+  const { url } = await startTokenServer(t, await parts(), { routes: { routePrefix: '/e', logins: true } })
+  const reply = await fetch(`${url}/.well-known/oauth-authorization-server`)
+  t.like(metadataSchema.strict().parse(await reply.json()), {
+    authorization_endpoint: `${issuer}/e/oauth/authorize`,
+    token_endpoint: `${issuer}/e/oauth/token`,
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+    response_types_supported: ['code'],
+    code_challenge_methods_supported: ['S256'],
+  })
+})
+
 test('a gateway without a database says so at each of these paths', async (t) => {
   const { middleware } = createNoTokenRoutes({ routePrefix: '/e' })
   const ask = async (path: string) => {
