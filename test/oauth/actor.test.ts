@@ -157,7 +157,9 @@ eachDatabase(({ test, fresh }) => {
       ] as const) {
         const { status, headers, json } = await call(verb, { ...given, id })
         const { request_id: _, ...problem } = json
-        const told = [...headers].filter(([name]) => !/^(date|x-request-id|ratelimit(?:-policy)?)$/.test(name))
+        const told = [...headers].filter(
+          ([name]) => !/^(date|x-request-id|ratelimit(?:-policy)?)$/.test(name),
+        )
         problems.push({ status, problem, told: told.filter(([name]) => name !== 'content-length') })
       }
       t.like(problems[0], { status: 404, problem: { code: 'not_found' } })
