@@ -20,6 +20,10 @@ const clients = z
   .transform((text) => text.split(',').map((item) => toClient(item.trim())))
   .pipe(z.array(z.object({ id: z.string(), secret: z.string() }, clientsMessage)))
   .refine((pairs) => new Set(pairs.map(({ id }) => id)).size === pairs.length, 'expected each id once')
+  .refine(
+    (pairs) => pairs.every(({ id }) => !/^munjigi(?:-docs)?$/.test(id)),
+    "expected other ids than munjigi and munjigi-docs, which are the gateway's own",
+  )
 
 const issuersMessage =
   'expected "issuer jwks-url audience", three words, several separated by commas, such as ' +

@@ -52,7 +52,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   DATABASE_POOL_SIZE: ['1', '501', 'ten'],
   DATABASE_STATEMENT_TIMEOUT: ['0s', 'soon'],
   ENCRYPTION_KEYS: ['a', 'a:short', `a:${key('a')},a:${key('b')}`, `a:${key('a')},`],
-  GATEWAY_CLIENTS: ['nobody', 'a:', ':b', 'a:b,a:c', 'a:b c'],
+  GATEWAY_CLIENTS: ['nobody', 'a:', ':b', 'a:b,a:c', 'a:b c', 'munjigi-docs:b'],
   ACCESS_TOKEN_LIFETIME: ['16m', '1h', '0m', 'long'],
   REFRESH_TOKEN_LIFETIME: ['401d', '0d'],
   SIGNING_KEY_LIFETIME: ['59m'],

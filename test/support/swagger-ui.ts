@@ -11,6 +11,9 @@ export async function tryOut(page: Page, path: string, method?: string) {
 
 /** Executes an operation: the reply as the page shows it. */
 export async function execute(operation: ReturnType<Page['locator']>) {
+  // What an earlier reply left would be taken for this one's.
+  const clear = operation.getByRole('button', { name: 'Clear' })
+  if (await clear.isVisible()) await clear.click()
   await operation.getByRole('button', { name: 'Execute' }).click()
   const reply = operation.locator('.live-responses-table tbody tr').first()
   const [status, body] = await Promise.all([
