@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { countOperations } from '../test/support/oas-examples.ts'
 import { danglingReferences } from '../test/support/openapi-references.ts'
 import { openapiSchema } from '../test/support/openapi-schema.ts'
+import { runToEnd, wholeNumber } from './command-line.ts'
 import { gatewayArgs } from './gateway-command.ts'
 import { createLoad } from './load.ts'
 import { describeMachine, findCores } from './machine.ts'
@@ -34,7 +35,7 @@ interface Shown {
 }
 
 async function main(): Promise<void> {
-  const [rounds, seconds] = [number(process.argv[2], 5), number(process.argv[3], 5)]
+  const [rounds, seconds] = [wholeNumber(process.argv[2], 5, usage), wholeNumber(process.argv[3], 5, usage)]
   const output = process.argv[4] ?? file('OPENAPI.md')
   const documents = realDocuments()
   console.log(`${documents.length} documents are there`)
@@ -296,13 +297,4 @@ async function asked(port: number, headers: http.OutgoingHttpHeaders) {
   }
 }
 
-function number(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new Error(usage)
-  return value
-}
-
-await main().catch((error: Error) => {
-  console.error(error.message)
-  process.exitCode = 1
-})
+await runToEnd(main)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { runToEnd, wholeNumber } from './command-line.ts'
 import { gatewayArgs } from './gateway-command.ts'
 import { createLoad } from './load.ts'
 import { describeMachine, findCores } from './machine.ts'
@@ -44,7 +45,7 @@ export interface Written {
 }
 
 async function main(): Promise<void> {
-  const [rounds, seconds] = [number(process.argv[2], 5), number(process.argv[3], 4)]
+  const [rounds, seconds] = [wholeNumber(process.argv[2], 5, usage), wholeNumber(process.argv[3], 4, usage)]
   const output = process.argv[4] ?? file('SCALE.md')
   const cores = findCores()
   const root = mkdtempSync(join(tmpdir(), 'munjigi-scale-'))
@@ -245,13 +246,4 @@ async function look(url: string) {
   return { path: new URL(url).pathname, ms: times.sort((a, b) => a - b)[3]!, kB: bytes / 1000 }
 }
 
-function number(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new Error(usage)
-  return value
-}
-
-await main().catch((error: Error) => {
-  console.error(error.message)
-  process.exitCode = 1
-})
+await runToEnd(main)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { runToEnd, wholeNumber } from './command-line.ts'
 import { gatewayArgs } from './gateway-command.ts'
 import { createLoad } from './load.ts'
 import { describeMachine, findCores } from './machine.ts'
@@ -25,7 +26,7 @@ export interface Contender {
 }
 
 async function main(): Promise<void> {
-  const [rounds, seconds] = [number(process.argv[2], 7), number(process.argv[3], 5)]
+  const [rounds, seconds] = [wholeNumber(process.argv[2], 7, usage), wholeNumber(process.argv[3], 5, usage)]
   const output = process.argv[4] ?? file('TELEMETRY.md')
   const cores = findCores()
   const root = mkdtempSync(join(tmpdir(), 'munjigi-telemetry-'))
@@ -146,13 +147,4 @@ async function answers(url: string, running: Running): Promise<void> {
   }
 }
 
-function number(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new Error(usage)
-  return value
-}
-
-await main().catch((error: Error) => {
-  console.error(error.message)
-  process.exitCode = 1
-})
+await runToEnd(main)

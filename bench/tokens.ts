@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runToEnd, wholeNumber } from './command-line.ts'
 import { type Arena, createArena } from './contenders.ts'
 import { installPeers } from './install.ts'
 import { createLoad } from './load.ts'
@@ -17,7 +18,7 @@ const differentTokens = 10_000
 
 /** What checking tokens costs: a guarded route beside a public one, and signing and verifying beside bare jose. */
 async function main(): Promise<void> {
-  const [rounds, seconds] = [number(process.argv[2], 5), number(process.argv[3], 4)]
+  const [rounds, seconds] = [wholeNumber(process.argv[2], 5, usage), wholeNumber(process.argv[3], 4, usage)]
   if (!onPath('wrk')) throw new Error('wrk is needed: autocannon sends one token only')
   installPeers()
   const cores = findCores()
@@ -107,13 +108,4 @@ function ranged(values: readonly number[], digits: number): string {
   return `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
 }
 
-function number(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new Error(usage)
-  return value
-}
-
-await main().catch((error: Error) => {
-  console.error(error.message)
-  process.exitCode = 1
-})
+await runToEnd(main)
