@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ import { describeMachine, findCores } from './machine.ts'
 import { type RealDocument, realDocuments } from './openapi-documents.ts'
 import { type MergeTimes, measureMerges } from './openapi-merge.ts'
 import { type OpenapiFindings, writeOpenapiReport } from './openapi-report.ts'
-import { freePort, memoryMiB, peakMemoryMiB, type Running, start } from './processes.ts'
+import { createLauncher, freePort, memoryMiB, peakMemoryMiB, type Running } from './processes.ts'
 import { createQuiet } from './quiet.ts'
 import { expectBytes, type Scenario } from './scenarios.ts'
 
@@ -43,6 +43,7 @@ async function main(): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'munjigi-openapi-'))
   const config = join(root, 'gateway.yaml')
   const processes: Running[] = []
+  const launch = createLauncher(root, processes)
   const houses: http.Server[] = []
   const quiet = createQuiet(2)
   const load = createLoad(16, cores.load)
@@ -147,19 +148,6 @@ async function main(): Promise<void> {
     await Promise.all(processes.map((running) => running.stop()))
     for (const server of houses) server.close()
     rmSync(root, { recursive: true, force: true })
-  }
-
-  function launch(
-    name: string,
-    core: number | undefined,
-    args: readonly string[],
-    env: Record<string, string>,
-  ) {
-    const directory = join(root, name)
-    mkdirSync(directory, { recursive: true })
-    const running = start({ command: process.execPath, args, env }, core, directory)
-    processes.push(running)
-    return running
   }
 
   /** Serves a document, once it is time, so that what reading takes can be told from what the start takes. */

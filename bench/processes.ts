@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
+import { mkdirSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { tied } from './machine.ts'
@@ -44,6 +44,24 @@ export function start(launch: Launch, core: number | undefined, directory: strin
         if (file.endsWith('.log')) truncateSync(join(directory, file))
     },
     stop: () => stop(child),
+  }
+}
+
+export type LaunchNode = (
+  name: string,
+  core: number | undefined,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+) => Running
+
+/** Starts Node processes, each in a directory of its own below `root`, and notes them down in `processes`. */
+export function createLauncher(root: string, processes: Running[]): LaunchNode {
+  return (name, core, args, env) => {
+    const directory = join(root, name)
+    mkdirSync(directory, { recursive: true })
+    const running = start({ command: process.execPath, args, env }, core, directory)
+    processes.push(running)
+    return running
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { runToEnd, wholeNumber } from './command-line.ts'
 import { gatewayArgs } from './gateway-command.ts'
 import { createLoad } from './load.ts'
 import { describeMachine, findCores } from './machine.ts'
-import { cpuSeconds, freePort, memoryMiB, type Running, start } from './processes.ts'
+import { cpuSeconds, createLauncher, freePort, memoryMiB, type Running } from './processes.ts'
 import { createQuiet } from './quiet.ts'
 import { writeScaleReport } from './scale-report.ts'
 import { instanceAddress, instancesPerService, large, serviceName, small } from './scale-services.ts'
@@ -50,18 +50,7 @@ async function main(): Promise<void> {
   const cores = findCores()
   const root = mkdtempSync(join(tmpdir(), 'munjigi-scale-'))
   const processes: Running[] = []
-  const launch = (
-    name: string,
-    core: number | undefined,
-    args: readonly string[],
-    env: Record<string, string>,
-  ) => {
-    const directory = join(root, name)
-    mkdirSync(directory, { recursive: true })
-    const running = start({ command: process.execPath, args, env }, core, directory)
-    processes.push(running)
-    return running
-  }
+  const launch = createLauncher(root, processes)
 
   const quiet = createQuiet(3)
   const load = createLoad(32, cores.load)

@@ -181,7 +181,8 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
       tokens: tokens.middleware,
       oauth: oauth.middleware,
       pages: pages.middleware,
-      guard: oauth.guard,
+      guard: tokens.guard,
+      inject: oauth.inject,
     },
     readyz: createReadyz({
       discovered: addressBook.ready,

@@ -44,6 +44,7 @@ interface DoorOptions
   readonly random: () => number
   readonly identify: IdentifyCaller
   readonly guard: ProxyOptions['guard']
+  readonly inject: ProxyOptions['inject']
   readonly cache: ProxyOptions['cache']
   readonly overload: Overload
   readonly routes: ProxyRoutes
@@ -57,8 +58,20 @@ interface DoorOptions
 /** Puts the door together: what every request passes, and the servers in front of it. */
 export function createDoor(options: DoorOptions): Door {
   const { config, log, random, identify, overload, routes, relay, outliers, reservedHeaders } = options
-  const { admin, dashboard, tokens, oauth, pages, readyz, ownPaths, guard, leaving, acceptTurn, tracing } =
-    options
+  const {
+    admin,
+    dashboard,
+    tokens,
+    oauth,
+    pages,
+    readyz,
+    ownPaths,
+    guard,
+    inject,
+    leaving,
+    acceptTurn,
+    tracing,
+  } = options
   const { corsOrigins, bodyLimit: bodyLimitBytes } = config.protection
   const hasAdminPort = config.admin.port !== undefined
   const namesNoProxy = config.environment === 'production' && config.trustedProxies.length === 0
@@ -86,6 +99,7 @@ export function createDoor(options: DoorOptions): Door {
     },
     identify: (state) => forwardedIdentity(state.caller, state.requestId, state.trace),
     guard,
+    inject,
     cache: options.cache,
   })
 
@@ -110,7 +124,7 @@ export function createDoor(options: DoorOptions): Door {
     turnAway: createTurnAway({ overload, cors, secureReply, draining: leaving }),
     welcomesBody: bodyLimit?.welcomes,
     onWebSocket: createWebSocketDoor({
-      ...{ overload, ownPaths, routes, relay, identify, guard, log },
+      ...{ overload, ownPaths, routes, relay, identify, guard, inject, log },
       ...{ access: log.access, counted, tracing },
     }),
     onUnparsable,

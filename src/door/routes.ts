@@ -35,8 +35,8 @@ export interface Rooms {
 
 /** The table of contents: what a request passes, in order. */
 export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
-  app.use(rooms.begin) //                       an id, and who is at the other end
-  app.use(rooms.accessLog) //                   one line, once it is answered
+  app.use(rooms.begin) //                       an id, a trace, and who is at the other end
+  app.use(rooms.accessLog) //                   counted, and one line, once it is answered
   app.use(rooms.errorBoundary) //               every error becomes a problem reply here
   if (rooms.cors) app.use(rooms.cors) //        preflights, and who may read the reply
   app.use(checkPath) //                         one reading of the path, or 400
@@ -50,7 +50,7 @@ export function mountRoutes(app: Koa<DoorState>, rooms: Rooms): void {
       rooms.oauth, //                           /oauth/*, /login
       ...(rooms.admin ? [rooms.admin] : []), // /admin/*, /metrics
       ...(rooms.dashboard ? [rooms.dashboard] : []), // /dashboard
-      rooms.pages, //                           /, /docs, /openapi.json
+      rooms.pages, //                           /, /docs, /openapi.json, /openapi/*
       notFound,
     ]),
   )

@@ -2,12 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import type { Inject } from '../oauth/inject.ts'
 import type { AccessEntry, Log } from '../observability/log.ts'
 import type { Tracing } from '../observability/tracing.ts'
 import type { ProxyRoute, ProxyRoutes } from '../proxy/routes.ts'
 import type { WebSocketRelay } from '../proxy/websocket.ts'
 import type { WebSocketOutcome } from '../proxy/websocket-request.ts'
-import { injectsLater, withoutInjection } from '../rate/before-injection.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Pass } from '../tokens/verified.ts'
 import type { CountRequests } from './count-requests.ts'
@@ -29,6 +29,7 @@ export interface WebSocketDoorOptions {
   readonly relay: WebSocketRelay
   readonly identify: IdentifyCaller
   readonly guard: Guard
+  readonly inject: Inject
   readonly access: (entry: AccessEntry) => void
   readonly counted: CountRequests
   readonly tracing: Pick<Tracing, 'begin'> | undefined
@@ -40,7 +41,8 @@ export interface WebSocketDoorOptions {
  * sees: the same steps as in routes.ts, in the same order.
  */
 export function createWebSocketDoor(options: WebSocketDoorOptions) {
-  const { overload, ownPaths, routes, relay, identify, guard, access, counted, log, tracing } = options
+  const { overload, ownPaths, routes, relay, identify, guard, inject, access, counted, log } = options
+  const { tracing } = options
   return function onWebSocket(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     // No line in the access log, as of requests (turn-away.ts).
     if (overload.turnsAway(incoming.url ?? '/')) {
@@ -87,14 +89,22 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       refuse(error)
       done({ status: error.status, attempts: 0, upstream: undefined, failure: error })
     }
-    async function judgeTwice(to: ProxyRoute): Promise<Pass | undefined> {
-      const pass = await guard(withoutInjection(to), incoming.rawHeaders)
-      to.rate?.enter(caller.address, pass)
-      return guard(to, incoming.rawHeaders)
+    const stay = () => {
+      if (socket.destroyed) throw new GatewayError('client_closed_request')
+    }
+    /** The guard, the route's limit, and what it injects: at once where nothing has to be waited for. */
+    function admit(to: ProxyRoute): ReturnType<Guard> {
+      const verdict = guard(to, incoming.rawHeaders)
+      return verdict instanceof Promise ? verdict.then(count) : count(verdict)
+
+      function count(pass: Pass | undefined): ReturnType<Guard> {
+        stay()
+        subject = pass?.identity.subject
+        to.rate?.enter(caller.address, pass)
+        return to.inject === undefined || pass === undefined ? pass : inject(pass, to.inject)
+      }
     }
     function enter(to: ProxyRoute, pass: Pass | undefined): void {
-      if (!injectsLater(to)) to.rate?.enter(caller.address, pass)
-      subject = pass?.identity.subject
       const identity = forwardedIdentity(caller, id, trace)
       relay.relay({ incoming, socket, head, route: to, identity, pass, refuse, done })
     }
@@ -109,7 +119,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       if (route === undefined) throw new GatewayError('not_found', { detail: `Nothing is found at ${path}.` })
       const found = routes.choose(route, incoming.rawHeaders)
       route = found
-      const verdict = injectsLater(found) ? judgeTwice(found) : guard(found, incoming.rawHeaders)
+      const verdict = admit(found)
       if (!(verdict instanceof Promise)) {
         enter(found, verdict)
         return
@@ -120,7 +130,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions) {
       verdict
         .then((pass) => {
           socket.off('error', onError)
-          if (socket.destroyed) throw new GatewayError('client_closed_request')
+          stay()
           enter(found, pass)
         })
         .catch(turnAway)

@@ -1,5 +1,4 @@
 import { GatewayError } from '../errors.ts'
-import type { Guard } from '../tokens/guard.ts'
 import type { Identity } from '../tokens/identity.ts'
 import type { Pass } from '../tokens/verified.ts'
 import type { Vault } from './vault/vault.ts'
@@ -54,36 +53,27 @@ export function createProviderTokenOf(options: ProviderTokenOptions): ProviderTo
 
 const isGone: ReadonlySet<string> = new Set(['reauthorization_required', 'not_found'])
 
+/**
+ * Adds a provider's token to what a house is told of somebody whom the guard let pass.
+ * @throws GatewayError (rejects with) what `ProviderTokenOf` says; `connection_required` where there is no vault
+ */
+export type Inject = (pass: Pass, provider: string) => Promise<Pass>
+
 export interface InjectOptions {
-  readonly guard: Guard
   /** Undefined where there is no database, and so no vault. */
   readonly providerTokenOf: ProviderTokenOf | undefined
   /** Under which name a house is handed the token. */
   readonly header: string
 }
 
-/**
- * A guard that also hands the house what its route injects. Nobody in particular (`auth: none`, or `optional`
- * without a token) has no account to inject; who passes by name and has not connected one is refused. Routes that
- * inject nothing go through `guard` alone, in the same tick.
- */
-export function createInjectingGuard({ guard, providerTokenOf, header }: InjectOptions): Guard {
-  async function inject(pass: Pass | undefined, provider: string): Promise<Pass | undefined> {
-    if (pass === undefined) return undefined
+/** What a route with `inject` asks for, once the guard and the route's limit have let the caller pass. */
+export function createInject({ providerTokenOf, header }: InjectOptions): Inject {
+  return async (pass, provider) => {
     if (providerTokenOf === undefined) {
       const detail = 'This gateway has no database (DATABASE_URL=none), and so keeps no connections.'
       throw new GatewayError('connection_required', { detail })
     }
     const token = await providerTokenOf(pass.identity, provider)
     return { ...pass, headers: [...pass.headers, header, token] }
-  }
-
-  return (route, rawHeaders) => {
-    const verdict = guard(route, rawHeaders)
-    const { inject: provider } = route
-    if (provider === undefined) return verdict
-    return verdict instanceof Promise
-      ? verdict.then((pass) => inject(pass, provider))
-      : inject(verdict, provider)
   }
 }

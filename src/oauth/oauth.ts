@@ -11,7 +11,7 @@ import type { OwnTokens } from '../tokens/tokens.ts'
 import { createAct } from './actor.ts'
 import { createConnectionEndpoints } from './connections.ts'
 import { createExchange } from './exchange.ts'
-import { createInjectingGuard, createProviderTokenOf } from './inject.ts'
+import { createInject, createProviderTokenOf, type Inject } from './inject.ts'
 import { createLoginEndpoints } from './login/login.ts'
 import { createLoginPage } from './login/login-page.ts'
 import { createProviderList } from './provider-list.ts'
@@ -23,8 +23,8 @@ import { createVault } from './vault/vault.ts'
 export interface OAuth {
   /** Answers `/oauth`, `/oauth/*` and `/login`. */
   readonly middleware: Middleware<DoorState>
-  /** The guard of routes, which also hands houses what they inject. */
-  readonly guard: Guard
+  /** For routes that hand their houses a provider's token. */
+  readonly inject: Inject
   /** By provider and result, where there is a database. */
   readonly counts: { readonly refreshes: Tally; readonly logins: Tally }
   start(): void
@@ -51,7 +51,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
     const middleware = createNoOAuthRoutes({ routePrefix })
     return {
       middleware,
-      guard: createInjectingGuard({ guard, providerTokenOf: undefined, header: oauth.tokenHeader }),
+      inject: createInject({ providerTokenOf: undefined, header: oauth.tokenHeader }),
       counts,
       start() {},
       async stop() {},
@@ -100,8 +100,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
       providerList: createProviderList({ configured: oauth.providers, off: oauth.off, loginUrl }),
       loginPage: createLoginPage({ publicUrl, routePrefix, providers: oauth.providers, development }),
     }),
-    guard: createInjectingGuard({
-      guard,
+    inject: createInject({
       providerTokenOf: createProviderTokenOf({
         vault,
         providers,

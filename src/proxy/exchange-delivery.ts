@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../errors.ts'
-import { joinRateFields } from '../rate/join-fields.ts'
 import { ExchangeAttempts } from './exchange-attempts.ts'
 import type { ExchangeContext } from './exchange-context.ts'
 import type { ForwardedIdentity } from './headers.ts'
@@ -56,7 +55,6 @@ export abstract class ExchangeDelivery extends ExchangeAttempts {
     const { outgoing } = this
     const own = ['x-request-id', this.identity.requestId, ...head]
     if (this.context.draining()) own.push('connection', 'close')
-    if (this.route!.rate !== undefined) joinRateFields(own, outgoing)
     this.context.amendReply?.(own, outgoing)
     this.followClient()
     this.failure = undefined

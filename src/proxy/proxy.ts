@@ -3,7 +3,7 @@ import type { Middleware } from 'koa'
 import type { ResponseCache } from '../cache/cache.ts'
 import type { DoorState } from '../door/state.ts'
 import { GatewayError } from '../errors.ts'
-import { injectsLater, withoutInjection } from '../rate/before-injection.ts'
+import type { Inject } from '../oauth/inject.ts'
 import type { Guard } from '../tokens/guard.ts'
 import type { Pass } from '../tokens/verified.ts'
 import { Exchange } from './exchange.ts'
@@ -41,6 +41,8 @@ export interface ProxyOptions {
   readonly identify: (state: DoorState) => ForwardedIdentity
   /** Whether the caller may pass, and who it is. */
   readonly guard: Guard
+  /** For the routes that hand their houses a provider's token. */
+  readonly inject: Inject
   /** For the routes that ask for one; undefined where CACHE_SIZE is 0. */
   readonly cache: Pick<ResponseCache, 'visit'> | undefined
 }
@@ -63,7 +65,7 @@ export function checkMethod(method: string): void {
  * on to `next`.
  */
 export function createProxy(options: ProxyOptions): Middleware<DoorState> {
-  const { routes, identify, guard, cache } = options
+  const { routes, identify, guard, inject, cache } = options
   const context: ExchangeContext = { ...options.context, renew: routes.renew }
   const forward = koaProxies(/^/, () => forwardCall)
 
@@ -76,26 +78,25 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
     const exchange = new Exchange(context, state.path, req, res, identify(state))
     exchange.route = route
     state.exchange = exchange
-    let isLimited = route.rate !== undefined
-    const verdict = guard(injectsLater(route) ? withoutInjection(route) : route, req.rawHeaders)
+    const verdict = guard(route, req.rawHeaders)
     return verdict instanceof Promise ? verdict.then(enter) : enter(verdict)
 
     function enter(pass: Pass | undefined): Promise<void> {
-      if (pass !== undefined) {
-        exchange.user = pass.headers
-        state.subject = pass.identity.subject
-      }
-      if (res.destroyed) {
-        exchange.failure = new GatewayError('client_closed_request')
-        throw exchange.failure
-      }
-      if (isLimited) {
-        isLimited = false
-        const left = route.rate!.enter(state.caller.address, pass)
-        res.setHeader('RateLimit-Policy', route.rate!.policy)
+      checkPresence()
+      if (pass !== undefined) state.subject = pass.identity.subject
+      if (route.rate !== undefined) {
+        const left = route.rate.enter(state.caller.address, pass)
+        res.setHeader('RateLimit-Policy', route.rate.policy)
         res.setHeader('RateLimit', left)
-        if (injectsLater(route)) return Promise.resolve(guard(route, req.rawHeaders)).then(enter)
       }
+      // A provider may have to be asked for it: not for somebody whom the limit refuses.
+      if (route.inject !== undefined && pass !== undefined) return inject(pass, route.inject).then(send)
+      return send(pass)
+    }
+
+    function send(pass: Pass | undefined): Promise<void> {
+      checkPresence()
+      if (pass !== undefined) exchange.user = pass.headers
       // The exchange writes the reply itself; where it does not, the error boundary gives Koa its say back.
       ctx.respond = false
       if (route.cache === undefined || cache === undefined) return forward(exchange, next)
@@ -105,6 +106,13 @@ export function createProxy(options: ProxyOptions): Middleware<DoorState> {
         isIdentified: pass !== undefined,
         forward: () => forward(exchange, next),
       })
+    }
+
+    /** Whoever has left while something was waited for is not counted, and nothing is sent for him. */
+    function checkPresence(): void {
+      if (!res.destroyed) return
+      exchange.failure = new GatewayError('client_closed_request')
+      throw exchange.failure
     }
   }
 }

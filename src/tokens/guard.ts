@@ -9,8 +9,6 @@ interface GuardedRoute {
   readonly auth: 'none' | 'optional' | 'required'
   readonly scopes: readonly string[]
   readonly service: string
-  /** The provider whose token of the caller the house is handed: oauth/inject.ts. */
-  readonly inject?: string | undefined
 }
 
 /**

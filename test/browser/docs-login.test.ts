@@ -1,17 +1,12 @@
-import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext, Page } from 'playwright-core'
 import { startDemoProvider } from '../../scripts/demo-provider.ts'
 import { withDemoProvider } from '../../scripts/demo-settings.ts'
-import { startAuthService } from '../../services/auth/server.ts'
-import { openEmbedded } from '../../src/persistence/embedded.ts'
+import { startAuthNeighbourhood } from '../support/auth-neighbourhood.ts'
 import { useBrowser } from '../support/browser.ts'
 import { freePorts } from '../support/consul.ts'
-import { freshEmbedded } from '../support/database.ts'
-import { startGateway } from '../support/gateway.ts'
 import { execute, tryOut } from '../support/swagger-ui.ts'
 import { shared } from '../support/token-server.ts'
-import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
 const started = shared(startAll)
@@ -145,26 +140,7 @@ async function startAll(t: ExecutionContext) {
     ...{ port: 0, host: 'localhost', redirectUris: [`${url}/oauth/demo/callback`] },
   })
   t.teardown(demo.stop)
-  const { dataDir } = await freshEmbedded(t)
-  const embedded = openEmbedded(dataDir)
-  t.teardown(embedded.close)
-  const database = { DATABASE_URL: '', DATA_DIR: dirname(dataDir) }
-  const house = await startAuthService({
-    env: { ...database, AUTH_PORT: '0', AUTH_HOST: '127.0.0.1' },
-    log: { line: () => {} },
-    embedded,
-  })
-  t.teardown(house.stop)
-  const path = ['/api/users', '/api/user', '/api/user/me; auth=required']
-  const settings = { ...database, PUBLIC_URL: url, PORT: String(port), NODE_ENV: 'development' }
-  await startGateway(t, {
-    file: { services: { auth: { urls: [house.url], path, strip: '/api', auth: 'none' } } },
-    env: withDemoProvider(settings, demo.issuer) as Record<string, string>,
-    embedded,
-  })
-  await until(
-    async () => (await (await fetch(`${url}/openapi.json`)).text()).includes('/api/user/me'),
-    'the document of the auth service is merged',
-  )
+  const settings = { PUBLIC_URL: url, PORT: String(port), NODE_ENV: 'development' }
+  await startAuthNeighbourhood(t, { env: withDemoProvider(settings, demo.issuer) as Record<string, string> })
   return { url, demo: demo.issuer }
 }

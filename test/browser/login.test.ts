@@ -11,20 +11,13 @@ import { cookieClient, logInAtDemoProvider } from '../support/demo-login.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProcess } from '../support/processes.ts'
 import { execute, tryOut } from '../support/swagger-ui.ts'
+import { shared } from '../support/token-server.ts'
 import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
 
 // One for all tests that need it: each takes half a gigabyte. Those with one of their own go first, one by one.
-const atTheEnd: (() => unknown)[] = []
-let starting: ReturnType<typeof npmStart> | undefined
-function started(): ReturnType<typeof npmStart> {
-  starting ??= npmStart({ teardown: (stop) => void atTheEnd.unshift(stop) })
-  return starting
-}
-test.after.always('stop npm start', async () => {
-  for (const stop of atTheEnd) await stop()
-})
+const started = shared(npmStart)
 
 for (const [screen, viewport] of [
   ['a desktop', { width: 1280, height: 900 }],

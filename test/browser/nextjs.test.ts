@@ -10,20 +10,13 @@ import { freePorts } from '../support/consul.ts'
 import { freshEmbedded } from '../support/database.ts'
 import { exampleFolder, nextjsTest, startFrontEnd } from '../support/nextjs.ts'
 import { startProcess } from '../support/processes.ts'
+import { shared } from '../support/token-server.ts'
 import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
 
 // One neighbourhood for all tests: the gateway and its house take half a gigabyte.
-const atTheEnd: (() => unknown)[] = []
-let starting: ReturnType<typeof startAll> | undefined
-function started(): ReturnType<typeof startAll> {
-  starting ??= startAll({ teardown: (stop) => void atTheEnd.unshift(stop) })
-  return starting
-}
-test.after.always('stop the front end and the gateway', async () => {
-  for (const stop of atTheEnd) await stop()
-})
+const started = shared(startAll)
 
 for (const [screen, viewport] of [
   ['a desktop', { width: 1280, height: 900 }],

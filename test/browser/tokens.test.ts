@@ -1,13 +1,8 @@
-import { dirname } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { startAuthService } from '../../services/auth/server.ts'
 import { createLog } from '../../src/observability/log.ts'
-import { openEmbedded } from '../../src/persistence/embedded.ts'
+import { startAuthNeighbourhood } from '../support/auth-neighbourhood.ts'
 import { useBrowser } from '../support/browser.ts'
-import { freshEmbedded } from '../support/database.ts'
-import { startGateway } from '../support/gateway.ts'
 import { execute, tryOut } from '../support/swagger-ui.ts'
-import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
 
@@ -47,28 +42,9 @@ for (const [screen, viewport] of [
 
 /** The gateway with a database, and the auth house behind it: both as `npm start` runs them. */
 async function startBoth(t: ExecutionContext) {
-  const { dataDir } = await freshEmbedded(t)
-  const embedded = openEmbedded(dataDir)
-  t.teardown(embedded.close)
-  const database = { DATABASE_URL: '', DATA_DIR: dirname(dataDir) }
-  const house = await startAuthService({
-    env: { ...database, AUTH_PORT: '0', AUTH_HOST: '127.0.0.1' },
-    log: { line: () => {} },
-    embedded,
-  })
-  t.teardown(house.stop)
-  const path = ['/api/users', '/api/user', '/api/user/me; auth=required']
-  const auth = { urls: [house.url], path, strip: '/api', auth: 'none' }
   const printed: string[] = []
-  const { url } = await startGateway(t, {
-    file: { services: { auth } },
-    env: { ...database, NODE_ENV: 'development' },
-    embedded,
+  const { url } = await startAuthNeighbourhood(t, {
     log: createLog({ level: 'info', format: 'people', write: (line) => void printed.push(line) }),
   })
-  await until(
-    async () => (await (await fetch(`${url}/openapi.json`)).text()).includes('/api/user/me'),
-    'the document of the auth service is merged',
-  )
   return { url, printed }
 }

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { GatewayError } from '../../src/errors.ts'
-import { createInjectingGuard, createProviderTokenOf } from '../../src/oauth/inject.ts'
+import { createInject, createProviderTokenOf } from '../../src/oauth/inject.ts'
 import type { Connection, FreshConnection } from '../../src/oauth/vault/vault.ts'
 import type { Identity } from '../../src/tokens/identity.ts'
 
@@ -71,40 +71,20 @@ test('a provider that is away is not the caller’s fault', async (t) => {
   await t.throwsAsync(asked, { code: 'provider_timeout' })
 })
 
-const route = { auth: 'required', scopes: [], service: 'house' } as const
 const pass = { identity, headers: ['X-User-Id', 'user-1'] }
 
-test('a route that injects hands the token on beside who is calling', async (t) => {
-  for (const verdict of [pass, Promise.resolve(pass)]) {
-    const guard = createInjectingGuard({
-      guard: () => verdict,
-      providerTokenOf: async (who, provider) => `${provider} of ${who.subject}`,
-      header: 'X-Provider-Token',
-    })
-    t.deepEqual((await guard({ ...route, inject: 'kakao' }, []))?.headers, [
-      ...['X-User-Id', 'user-1'],
-      ...['X-Provider-Token', 'kakao of user-1'],
-    ])
-  }
-})
-
-test('a route that injects nothing is not made to wait', (t) => {
-  const providerTokenOf = () => Promise.reject(new Error('nobody asked'))
-  const guard = createInjectingGuard({ guard: () => pass, providerTokenOf, header: 'X-Provider-Token' })
-  t.is(guard(route, []), pass)
-})
-
-test('nobody in particular passes without a token', async (t) => {
-  const providerTokenOf = () => Promise.reject(new Error('nobody asked'))
-  const guard = createInjectingGuard({ guard: () => undefined, providerTokenOf, header: 'X-Provider-Token' })
-  t.is(await guard({ ...route, auth: 'optional', inject: 'kakao' }, []), undefined)
+test('the token is handed on beside who is calling', async (t) => {
+  const inject = createInject({
+    providerTokenOf: async (who, provider) => `${provider} of ${who.subject}`,
+    header: 'X-Provider-Token',
+  })
+  t.deepEqual((await inject(pass, 'kakao')).headers, [
+    ...['X-User-Id', 'user-1'],
+    ...['X-Provider-Token', 'kakao of user-1'],
+  ])
 })
 
 test('a gateway without a vault says so', async (t) => {
-  const guard = createInjectingGuard({
-    guard: () => pass,
-    providerTokenOf: undefined,
-    header: 'X-Provider-Token',
-  })
-  await t.throwsAsync(async () => guard({ ...route, inject: 'kakao' }, []), { code: 'connection_required' })
+  const inject = createInject({ providerTokenOf: undefined, header: 'X-Provider-Token' })
+  await t.throwsAsync(inject(pass, 'kakao'), { code: 'connection_required' })
 })
