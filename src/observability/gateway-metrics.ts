@@ -11,6 +11,8 @@ import { databaseMetrics } from './database-metrics.ts'
 import { discoveryMetrics } from './discovery-metrics.ts'
 import { documentMetrics } from './document-metrics.ts'
 import { type IdentityMetricsOptions, identityMetrics } from './identity-metrics.ts'
+import type { GatewayLog } from './log.ts'
+import { logMetrics } from './log-metrics.ts'
 import { gauge, type MetricSource } from './metric-source.ts'
 import { overloadMetrics } from './overload-metrics.ts'
 import { rateMetrics } from './rate-metrics.ts'
@@ -22,6 +24,7 @@ import { tracingMetrics } from './tracing-metrics.ts'
 
 export interface GatewayMetricsOptions extends ServiceMetricsOptions, IdentityMetricsOptions {
   readonly version: string
+  readonly log: Pick<GatewayLog, 'droppedBytes'>
   readonly addressBook: Pick<AddressBook, 'current' | 'sources' | 'problems' | 'provenance'>
   /** Where gateway.yaml is followed. */
   readonly config: (() => ReloadStatus) | undefined
@@ -42,6 +45,7 @@ export function gatewayMetrics(parts: GatewayMetricsOptions): MetricSource[] {
   return [
     buildMetrics(parts.version),
     ...(parts.config ? [configMetrics(parts.config)] : []),
+    logMetrics(parts.log),
     requestMetrics(parts.requestCounts),
     tracingMetrics(parts.tracing?.counts),
     discoveryMetrics(parts.addressBook),

@@ -5,10 +5,14 @@ export interface LogOutput {
   write(line: string): void
   /** Writes out what is buffered, and returns when it is out. */
   flush(): void
+  /** Bytes of lines that were given up, because whoever reads them had stopped. */
+  droppedBytes(): number
 }
 
 /** How late a line may be. */
 const mostLateMs = 1000
+/** How much waits for a reader who has stopped, as a pipe's may: some 40 000 lines. The gateway outlives its log. */
+const mostWaiting = 16 * 1024 * 1024
 
 /**
  * Standard output, written in the background, at most a second late. Every request pays for a line: they are gathered
@@ -16,8 +20,9 @@ const mostLateMs = 1000
  *
  * @param isShared whether other processes write to it as well: into a pipe they then write no more at once than POSIX
  *   keeps together (PIPE_BUF, 4096 bytes on Linux), so that no line gets into the middle of another
+ * @param mostWaitingBytes for a reader; lines that come while there are more are dropped, and counted
  */
-export function createLogOutput(isShared: boolean): LogOutput {
+export function createLogOutput(isShared: boolean, mostWaitingBytes = mostWaiting): LogOutput {
   // Each write wakes the thread pool: rather once for a hundred lines than for ten.
   const pieceBytes = isShared ? 4096 : 65_536
   const pieces = createPieces(pieceBytes, (bytes) => void put(bytes))
@@ -25,7 +30,11 @@ export function createLogOutput(isShared: boolean): LogOutput {
   process.once('exit', pieces.handOn)
   const destination = pino.destination({
     ...{ dest: 1, sync: false, contentMode: 'buffer' },
-    ...{ minLength: 0, maxWrite: pieceBytes },
+    ...{ minLength: 0, maxWrite: pieceBytes, maxLength: mostWaitingBytes },
+  })
+  let droppedBytes = 0
+  destination.on('drop', (piece) => {
+    droppedBytes += piece.length
   })
   // SonicBoom takes bytes in this mode; its types know only strings.
   const put = destination.write.bind(destination) as unknown as (bytes: Buffer) => boolean
@@ -36,6 +45,7 @@ export function createLogOutput(isShared: boolean): LogOutput {
       pieces.handOn()
       destination.flushSync()
     },
+    droppedBytes: () => droppedBytes,
   }
 }
 

@@ -53,6 +53,8 @@ export interface GatewayLog extends Log {
   setLevel(level: LogLevel): void
   /** Writes out what is buffered; for the last moments of the process. */
   flush(): void
+  /** Bytes of lines that were given up, because whoever reads standard output had stopped. */
+  droppedBytes(): number
 }
 
 export interface LogOptions {
@@ -76,7 +78,7 @@ export function createLog(options: LogOptions): GatewayLog {
     return createPeopleLog(level, paths, numbered)
   }
   const isShared = worker !== undefined
-  const output = write === undefined ? createLogOutput(isShared) : { write, flush: () => {} }
+  const output = write === undefined ? createLogOutput(isShared) : callerOutput(write)
   const workerMember = isShared ? `,"worker":${worker}` : ''
   const isoTime = createTimed((now) => `,"time":"${now}"`)
   const accessHead = createTimed((now) => `{"level":"info","time":"${now}"${workerMember},"msg":"request",`)
@@ -105,8 +107,11 @@ export function createLog(options: LogOptions): GatewayLog {
       logger.level = next
     },
     flush: output.flush,
+    droppedBytes: output.droppedBytes,
   }
 }
+
+const callerOutput = (write: (line: string) => void) => ({ write, flush: () => {}, droppedBytes: () => 0 })
 
 /** A text with the time (ISO 8601), made once for all lines of the same millisecond. */
 function createTimed(textAt: (now: string) => string): () => string {
@@ -145,5 +150,6 @@ function createPeopleLog(
       least = logLevels.indexOf(next)
     },
     flush: () => {},
+    droppedBytes: () => 0,
   }
 }

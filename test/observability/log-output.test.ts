@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { createPieces } from '../../src/observability/log-output.ts'
 
@@ -44,4 +47,28 @@ test('no line is lost or torn, whatever characters it has', (t) => {
     t.true(piece.length <= most || piece.indexOf(10) === piece.length - 1)
   }
   t.true(put.length < lines.length)
+})
+
+test('for a reader who has stopped no more waits than is allowed, and what is dropped is counted', async (t) => {
+  const module = new URL('../../src/observability/log-output.ts', import.meta.url).href
+  const program = `
+    const { createLogOutput } = await import('${module}')
+    const output = createLogOutput(true, 100_000)
+    for (let i = 0; i < 5000; i += 1) output.write(String(i).padStart(99, '0') + '\\n')
+    process.stderr.write(String(output.droppedBytes()))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exited = once(child, 'exit')
+  const dropped = Number(await text(child.stderr))
+  t.true(dropped >= 300_000 && dropped < 500_000, `${dropped}`)
+  // From here on it is read again: what waited is there, in order, and whole.
+  const lines = (await text(child.stdout)).trimEnd().split('\n').map(Number)
+  await exited
+  t.is(lines.length * 100 + dropped, 500_000)
+  t.deepEqual(
+    lines,
+    lines.toSorted((a, b) => a - b),
+  )
+  t.is(lines[0], 0)
 })

@@ -116,6 +116,7 @@ function createRecordingLog(): GatewayLog & {
     access: (entry) => void access.push(entry),
     level: () => 'debug',
     setLevel() {},
+    droppedBytes: () => 0,
     flush: () => {},
     access_: access,
     lines,
