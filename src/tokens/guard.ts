@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
-import type { Denials } from './denials.ts'
 import type { Identity } from './identity.ts'
+import type { Revocations } from './revocations.ts'
 import type { Pass, VerifiedTokens } from './verified.ts'
 import { invalidToken, type Verifier } from './verify.ts'
 
@@ -29,7 +29,7 @@ export interface GuardOptions {
   readonly verifier: Pick<Verifier, 'verify'>
   readonly verified: VerifiedTokens
   /** Undefined where the gateway has no database, and so no tokens of its own. */
-  readonly denials: Pick<Denials, 'isDenied' | 'isFresh'> | undefined
+  readonly revocations: Revocations | undefined
   /** The gateway's own, as in `iss`: only its tokens are revoked here. */
   readonly issuer: string
   /** Development only: strings that pass for tokens. */
@@ -42,13 +42,13 @@ export interface GuardOptions {
 
 /**
  * For how long a token of a trusted issuer is remembered; then it is verified anew, by the keys that the issuer has
- * by then. One of the gateway's own is asked after among the denials each time, and is remembered to its end.
+ * by then. One of the gateway's own is asked after among the revocations each time, and is remembered to its end.
  */
 const foreignSeconds = 600
 
 /** The guard of routes that ask who is calling: see docs/tokens.md for the journey. */
 export function createGuard(options: GuardOptions): Guard {
-  const { verifier, verified, denials, issuer, dummies, headers, now = Date.now } = options
+  const { verifier, verified, revocations, issuer, dummies, headers, now = Date.now } = options
 
   function passOf(identity: Identity): Pass {
     const { subject, scope, issuer: by } = identity
@@ -60,11 +60,11 @@ export function createGuard(options: GuardOptions): Guard {
   /** Asked every time, remembered or not. */
   function admit(pass: Pass, route: GuardedRoute): Pass {
     const { identity } = pass
-    if (identity.issuer === issuer && denials !== undefined) {
-      if (denials.isDenied(identity.tokenId, identity.sessionId)) {
+    if (identity.issuer === issuer && revocations !== undefined) {
+      if (revocations.isRevoked(identity)) {
         throw invalidToken('The access token is not valid. It was revoked.')
       }
-      if (!denials.isFresh()) throw stale()
+      if (!revocations.isFresh()) throw stale()
     }
     return withScopes(pass, route)
   }

@@ -12,16 +12,19 @@ export interface Identity {
   /** Of the token; undefined for a dummy. */
   readonly tokenId: string | undefined
   readonly sessionId: string | undefined
+  /** The `kid` that signed it, of a token of the gateway's own. */
+  readonly keyId?: string
   /** Seconds since the epoch; the token is worth nothing from then on. */
   readonly expiresAt: number
 }
 
 /**
  * What a token of the gateway's own says (RFC 9068 §2.2), under the gateway's own names of claims and no others.
+ * @param keyId the `kid` of its header
  * @throws Error where it says something that no header can carry to a house
  */
-export function ownIdentity(payload: JWTPayload): Identity {
-  return identityOf(payload, payload.client_id, payload.scope ?? '')
+export function ownIdentity(payload: JWTPayload, keyId: string): Identity {
+  return { ...identityOf(payload, payload.client_id, payload.scope ?? ''), keyId }
 }
 
 /**

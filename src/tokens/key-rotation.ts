@@ -49,6 +49,18 @@ export interface KeyRotation {
    * @throws Error of the sealer's where the next key cannot be opened
    */
   rotate(em: SqlEntityManager, options: RotateOptions): Promise<string | TooEarly>
+  /**
+   * Deletes keys that somebody else may have: what they signed is worth nothing from then on. In a transaction.
+   * @param kid one; all of them, the next one too, where it is left out
+   * @returns the kid that signs from now on, and those that are gone
+   * @throws Error where there is no such key; the sealer's where the next key has to sign and cannot be opened
+   */
+  distrust(em: SqlEntityManager, kid?: string): Promise<Distrusted>
+}
+
+export interface Distrusted {
+  readonly active: string
+  readonly gone: readonly string[]
 }
 
 export interface RotateOptions {
@@ -139,6 +151,24 @@ export function createKeyRotation(options: KeyRotationOptions): KeyRotation {
         return { kid: next.kid, publishedAt: next.createdAt, knownAt: new Date(knownAt(next)) }
       }
       return promote(em, { active, next, retired: [] })
+    },
+
+    async distrust(em, kid) {
+      await lock(em)
+      const { active, next, retired } = await readKeyAges(em)
+      const isGone = (key: SigningKey) => kid === undefined || key.kid === kid
+      const all = [active, next, ...retired].filter((key) => key !== undefined)
+      const gone = all.filter(isGone).map((key) => key.kid)
+      if (kid !== undefined && gone.length === 0) throw new Error(`there is no signing key ${kid}`)
+      for (const one of gone) await em.nativeDelete(SigningKeyEntity, { kid: one })
+      await notify(em)
+      const left = next === undefined || isGone(next) ? undefined : next
+      if (active !== undefined && !isGone(active)) {
+        if (left === undefined) await add(em, null)
+        return { active: active.kid, gone }
+      }
+      if (left !== undefined) await openPrivateKey(sealer, left)
+      return { active: await promote(em, { active: undefined, next: left, retired: [] }), gone }
     },
   }
 }

@@ -6,6 +6,7 @@ import type { SigningKey } from './entities.ts'
 import { type Rewrapped, rewrapKeys } from './key-rewrap.ts'
 import {
   createKeyRotation,
+  type Distrusted,
   type KeyAges,
   type RotateOptions,
   readKeyAges,
@@ -35,6 +36,14 @@ export interface KeyRing {
    * @throws Error saying since when the next key is known and how long it takes still, or why it cannot be opened
    */
   rotate(options?: RotateOptions): Promise<string>
+  /**
+   * Deletes a key that somebody else may have, or all of them: what it signed is worth nothing any more, at every
+   * replica as soon as it hears of it, as of a revocation.
+   * @throws Error where there is no such key, or the next one has to sign and cannot be opened
+   */
+  distrust(kid?: string): Promise<Distrusted>
+  /** Reads the keys, once. */
+  read(): Promise<void>
   /** Seals anew what is sealed under an older encryption key, so that that one can be given up. */
   rewrap(): Promise<Rewrapped>
 }
@@ -114,6 +123,10 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     activate(keys)
   }
 
+  /** It has happened whether or not it can be read at once; the notification leads to the same. */
+  const loadAfterChange = () =>
+    load().catch((error) => log.warn({ reason: messageOf(error) }, 'signing keys not read'))
+
   function activate(keys: KeyAges): void {
     const { kid = '' } = keys.active ?? {}
     const privateKey = privateKeys.get(kid)
@@ -166,10 +179,17 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     }),
     start: () => database.follow({ channel: signingKeysChannel, intervalMs: pollingIntervalMs, read: load }),
 
+    async distrust(kid) {
+      const outcome = await database.transaction((em) => rotation.distrust(em, kid))
+      await loadAfterChange()
+      return outcome
+    },
+
+    read: load,
+
     async rotate(options = {}) {
       const outcome = await database.transaction((em) => rotation.rotate(em, options))
-      // It has happened whether or not it can be read at once; the notification leads to the same.
-      await load().catch((error) => log.warn({ reason: messageOf(error) }, 'signing keys not read'))
+      await loadAfterChange()
       if (typeof outcome !== 'string') throw new Error(tooEarly(outcome, now()))
       return outcome
     },

@@ -18,6 +18,7 @@ import { createKeyRing, type KeyRingStatus } from './keys.ts'
 import type { AuthenticationFailures } from './limits.ts'
 import { createPruner } from './prune.ts'
 import { createRequestLimit, type RequestLimit } from './request-limit.ts'
+import { createRevocations } from './revocations.ts'
 import { createNoTokenRoutes, createTokenRoutes } from './routes.ts'
 import type { TokenStep } from './state.ts'
 import { createVerifiedTokens } from './verified.ts'
@@ -86,7 +87,7 @@ export function createTokens(options: TokensOptions): Tokens {
   const guard = createGuard({
     verifier,
     verified: createVerifiedTokens(verifiedTokens),
-    denials: own?.denials,
+    revocations: own?.revocations,
     issuer,
     dummies: own?.dummies,
     headers,
@@ -96,8 +97,7 @@ export function createTokens(options: TokensOptions): Tokens {
   let isReady = own === undefined
   return {
     guard,
-    isRevoked: ({ issuer: by, tokenId, sessionId }) =>
-      by === issuer && own !== undefined && own.denials.isDenied(tokenId, sessionId),
+    isRevoked: (identity) => own?.revocations.isRevoked(identity) ?? false,
     middleware: routes.middleware,
     ready: () => (isReady ||= own?.ready() === true),
     database: options.database?.state,
@@ -133,6 +133,7 @@ function createOwn(
     pollingIntervalMs,
   })
   const denials = createDenials({ database, log, pollingIntervalMs, maxStalenessMs })
+  const revocations = createRevocations({ issuer: tokens.issuer, denials, keys })
   const pruner = createPruner({ database, log })
   const origins = [publicUrl, ...protection.corsOrigins]
   const dummies = tokens.dummies ? createDummies({ origins }) : undefined
@@ -151,6 +152,7 @@ function createOwn(
     shared,
     keys,
     denials,
+    revocations,
     dummies,
     ready: () => database.ready() && keys.active() !== undefined && denials.isFresh(),
     signing: (): SigningState =>

@@ -61,7 +61,7 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
   async function own(token: string, forAudience: string | undefined): Promise<VerifiedToken> {
     const { kid } = decodeProtectedHeader(token)
     const key = kid === undefined ? undefined : keys?.find(kid)
-    if (key === undefined) {
+    if (kid === undefined || key === undefined) {
       if (keys !== undefined && keys.active() === undefined) throw unknownForNow()
       throw new Error('no such key')
     }
@@ -82,7 +82,7 @@ export function createVerifier({ keys, issuer, audience, trusted }: VerifierOpti
     // might outlive its own. Only at the door: whoever holds one may end it before its time has come.
     if (forAudience !== undefined && iat! > Date.now() / 1000 + denialMarginSeconds)
       throw invalid('It was issued in the future: the clocks of the replicas differ too much.')
-    return { identity: ownIdentity(payload), claims: payload }
+    return { identity: ownIdentity(payload, kid), claims: payload }
   }
 
   async function foreign(token: string, from: TrustedIssuer): Promise<VerifiedToken> {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { decodeProtectedHeader } from 'jose'
 import { runCommand } from '../../src/commands/run.ts'
 import { createSealer } from '../../src/persistence/sealer.ts'
 import { createKeyRing } from '../../src/tokens/keys.ts'
@@ -13,9 +14,12 @@ import {
   sharedPostgres,
   startDatabase,
 } from '../support/database.ts'
+import { startGateway } from '../support/gateway.ts'
 import { keptLog } from '../support/replicas.ts'
+import { request } from '../support/request.ts'
 import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
+import { httpUpstream } from '../support/upstream.ts'
 import { startVault } from '../support/vault.ts'
 
 const key = (id: string) => ({ id, secret: randomBytes(32).toString('base64') })
@@ -87,6 +91,50 @@ postgresTest('a running gateway signs with what keys rotate gave', async (t) => 
   const { output } = await munjigi(t, ['keys', 'rotate', '--now'], env)
   await until(() => ring.active()?.kid === output, 'it signs with the new key')
   t.pass()
+})
+
+postgresTest('keys distrust ends at a running gateway what the key has signed, and no session', async (t) => {
+  const config = (await fresh(t)) as PostgresConfig
+  const env = { ...patient, DATABASE_URL: config.url, ENCRYPTION_KEYS: text(key('a')) }
+  const house = await httpUpstream(t, (_request, response) => response.end('house'))
+  const services = { house: { urls: [house.origin], openapi: false } }
+  const { url } = await startGateway(t, { file: { services }, env })
+  await until(async () => (await request(`${url}/readyz`)).status === 200, 'it is ready')
+  const authorization = `Basic ${Buffer.from('dev-client:dev-secret').toString('base64')}`
+  const post = async (path: string, body: unknown) => {
+    const headers = { authorization, 'content-type': 'application/json' }
+    const reply = await request(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    t.is(reply.status, 200, reply.body)
+    return JSON.parse(reply.body) as { access_token: string; refresh_token: string }
+  }
+  const ask = async (token: string) =>
+    (await request(`${url}/api/house`, { headers: { authorization: `Bearer ${token}` } })).status
+  const pair = await post('/tokens/create', { subject: 'ada' })
+  // The second time it is remembered.
+  for (let i = 0; i < 2; i += 1) t.is(await ask(pair.access_token), 200)
+
+  const { kid = '' } = decodeProtectedHeader(pair.access_token)
+  const list = await munjigi(t, ['keys', 'list'], env)
+  t.regex(
+    list.output,
+    new RegExp(`^${kid} +active +since .*\n[\\w-]{43} +next +since .*\nthe next one signs at `),
+  )
+  const { code, output } = await munjigi(t, ['keys', 'distrust', kid], env)
+  t.is(code, 0)
+  t.regex(output, new RegExp(`^not trusted any more: ${kid}\nsigns from now on: [\\w-]{43}$`))
+  await until(async () => (await ask(pair.access_token)) === 401, 'the token is worth nothing')
+  const next = await post('/tokens/refresh', { refresh_token: pair.refresh_token })
+  t.is(await ask(next.access_token), 200, 'the session goes on')
+
+  t.like(await munjigi(t, ['keys', 'distrust', kid], env), {
+    code: 1,
+    errors: `munjigi: there is no signing key ${kid}`,
+  })
+  t.regex(
+    (await munjigi(t, ['keys', 'distrust', '--all'], env)).output,
+    /^(not trusted any more: .*\n){2}signs /,
+  )
+  await until(async () => (await ask(next.access_token)) === 401, 'nor is any other')
 })
 
 postgresTest('keys rewrap lets an older encryption key be given up', async (t) => {
@@ -172,6 +220,11 @@ for (const args of [
   ['keys'],
   ['keys', 'nope'],
   ['keys', 'rotate', '--nope'],
+  ['keys', 'distrust'],
+  ['keys', 'distrust', 'a', 'b'],
+  ['keys', 'distrust', 'a', '--all'],
+  ['keys', 'rotate', 'a'],
+  ['keys', 'list', '--now'],
   ['keys', 'rewrap', '--now'],
 ]) {
   test(`munjigi ${args.join(' ')} shows how it is called`, async (t) => {

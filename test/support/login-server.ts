@@ -20,6 +20,7 @@ import { createGuard } from '../../src/tokens/guard.ts'
 import { createIssuer } from '../../src/tokens/issue.ts'
 import { createRefresh } from '../../src/tokens/refresh.ts'
 import type { RequestLimit } from '../../src/tokens/request-limit.ts'
+import { createRevocations } from '../../src/tokens/revocations.ts'
 import { createRotation } from '../../src/tokens/rotation.ts'
 import { createSuccessorDerivation } from '../../src/tokens/secrets.ts'
 import { createVerifiedTokens } from '../../src/tokens/verified.ts'
@@ -127,7 +128,7 @@ export async function startLoginServer(
   const guard = createGuard({
     verifier: parts.verifier,
     verified: createVerifiedTokens(0),
-    denials: parts.denials,
+    revocations: createRevocations({ issuer, denials: parts.denials, keys: parts.keys }),
     issuer,
     dummies: undefined,
     headers: { id: 'X-User-Id', scope: 'X-User-Scope', issuer: 'X-User-Issuer' },

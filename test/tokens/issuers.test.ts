@@ -102,7 +102,7 @@ test('a verified token is not remembered for longer than ten minutes, whatever i
   const guard = createGuard({
     verifier,
     verified: createVerifiedTokens(10),
-    denials: undefined,
+    revocations: undefined,
     issuer: 'http://localhost:8080',
     dummies: undefined,
     headers: { id: 'X-User-Id', scope: 'X-User-Scope', issuer: 'X-User-Issuer' },

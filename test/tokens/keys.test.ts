@@ -221,6 +221,46 @@ eachDatabase((tested) => {
     t.deepEqual(await stages(database!), ['active', 'next'])
   })
 
+  tested.test('what a key has signed is worth nothing at any replica once it is distrusted', async (t) => {
+    const databases = await replicaDatabases(t, tested, 2)
+    const [a, b] = [await startKeyRing(databases[0]!), await startKeyRing(databases[1]!)]
+    const retired = a.active()!.kid
+    const ofRetired = await sign(a)
+    const active = await a.rotate({ now: true })
+    await until(() => b.active()?.kid === active, 'the other replica followed')
+    const ofActive = await sign(b)
+    for (const ring of [a, b]) for (const token of [ofRetired, ofActive]) t.true(await verifies(token, ring))
+
+    t.deepEqual(await a.distrust(retired), { active, gone: [retired] })
+    await until(() => b.find(retired) === undefined, 'the other replica heard of it')
+    for (const ring of [a, b]) {
+      t.false(await verifies(ofRetired, ring))
+      t.true(await verifies(ofActive, ring), 'no other key is concerned')
+    }
+    const next = kids(a).find((kid) => kid !== active)
+    t.deepEqual(await b.distrust(active), { active: next!, gone: [active] }, 'the next one signs')
+    await until(() => a.active()?.kid === next, 'the first replica followed')
+    for (const ring of [a, b]) t.false(await verifies(ofActive, ring))
+    t.true(await passes(a, b))
+    t.deepEqual(await stages(databases[0]!), ['active', 'next'])
+  })
+
+  tested.test('all keys at once are replaced, and a key that is none is named', async (t) => {
+    const [database] = await replicaDatabases(t, tested, 1)
+    const ring = await startKeyRing(database!)
+    const before = kids(ring)
+    const { active, gone } = await ring.distrust()
+    t.deepEqual(gone.toSorted(), before.toSorted())
+    t.false(before.includes(active))
+    t.is(ring.active()?.kid, active)
+    t.deepEqual(await stages(database!), ['active', 'next'])
+    await t.throwsAsync(ring.distrust('nobody'), { message: 'there is no signing key nobody' })
+    t.is(ring.active()?.kid, active)
+    const next = kids(ring).find((kid) => kid !== active)!
+    t.deepEqual(await ring.distrust(next), { active, gone: [next] }, 'a next one that never signed')
+    t.deepEqual(await stages(database!), ['active', 'next'])
+  })
+
   tested.test('by hand, a next key that was just published is not rotated to', async (t) => {
     const [database] = await replicaDatabases(t, tested, 1)
     let time = startedAt
