@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const processes: Running[] = []
   const launch = createLauncher(root, processes)
   const houses: http.Server[] = []
-  const quiet = createQuiet(2)
+  const quiet = createQuiet(rounds === 1 ? 0 : 2)
   const load = createLoad(16, cores.load)
   try {
     const merges: MergeTimes = await measureMerges(documents, 9)

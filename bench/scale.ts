@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const processes: Running[] = []
   const launch = createLauncher(root, processes)
 
-  const quiet = createQuiet(3)
+  const quiet = createQuiet(rounds === 1 ? 0 : 3)
   const load = createLoad(32, cores.load)
   try {
     const housePort = await freePort()

@@ -23,7 +23,7 @@ export async function measureSigning(): Promise<string[][]> {
   const guard = createGuard({
     verifier,
     verified: createVerifiedTokens(10_000),
-    denials: { isDenied: () => false, isFresh: () => true },
+    revocations: { isRevoked: () => false, isFresh: () => true },
     issuer,
     dummies: undefined,
     headers: { id: 'X-User-Id', scope: 'X-User-Scope', issuer: 'X-User-Issuer' },

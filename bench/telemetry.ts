@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const processes: Running[] = []
   const launch = createLauncher(root, processes)
 
-  const quiet = createQuiet(3)
+  const quiet = createQuiet(rounds === 1 ? 0 : 3)
   const load = createLoad(32, cores.load)
   const scenario = scenarios[0]!
   try {

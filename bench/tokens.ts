@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     const gateway = await arena.enter(munjigi, munjigi.version() ?? '', originPort)
     if (gateway.fault !== undefined) throw new Error(`munjigi: ${gateway.fault}`)
     const load = createLoad(32, cores.load)
-    const quiet = createQuiet(5)
+    const quiet = createQuiet(rounds === 1 ? 0 : 5)
     const scenarios = await tokenScenarios(arena, gateway.port)
     const used = new Map(scenarios.map(({ name }) => [name, [] as number[]]))
 

@@ -45,7 +45,8 @@ export async function fetchDebianPackage(
   throw new Error(failures.join('; '))
 }
 
-async function readAptFiles(): Promise<{ name: string; text: string }[]> {
+/** The files of the machine that say where its packages come from. */
+export async function readAptFiles(): Promise<{ name: string; text: string }[]> {
   const parts = '/etc/apt/sources.list.d'
   const names = await readdir(parts).catch(() => [])
   const paths = [

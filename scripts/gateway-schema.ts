@@ -36,7 +36,7 @@ const urls = z
   .describe('static instances; leave it out for a discovered service')
 
 /** What an editor offers. */
-const hints: Readonly<
+export const hints: Readonly<
   Record<string, { readonly default?: unknown; readonly examples?: readonly unknown[] }>
 > = {
   urls: {

@@ -238,7 +238,7 @@ export function createGateway(config: Config, parts: GatewayParts = {}): Gateway
         overload.start()
         operations.start()
         reloader?.start()
-        registration = registerGateway(config, port, log, addressBook.ready)
+        registration = registerGateway(config, port, log, () => addressBook.ready() && tokens.ready())
         return { host, port, adminUrl }
       } catch (error) {
         await addressBook.stop()

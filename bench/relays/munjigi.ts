@@ -52,6 +52,8 @@ export const munjigi: Relay = {
         BENCH_SERVICE_URL: origin,
         GUARDED_SERVICE_URL: origin,
         DRAIN_DELAY: '0s',
+        // A machine that others use must not turn requests away.
+        OVERLOAD_DELAY: '0s',
       },
     }
   },

@@ -28,8 +28,8 @@ export interface Accounts {
   readonly signup: Middleware
   readonly login: Middleware
   readonly me: Middleware
-  /** Has the database come; not waited for, since the service answers without it, with 503 where it is needed. */
-  start(): void
+  /** Has the database come, and resolves then; the service answers without it too, with 503 where it is needed. */
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -53,7 +53,7 @@ export function createAccounts({ settings, log, embedded, gatewayUrl }: Accounts
       users: database === undefined ? { findById: async () => undefined } : users,
       ...settings.identity,
     }),
-    start: () => void database?.start(),
+    start: async () => database?.start(),
     stop: async () => database?.stop(),
   }
 }

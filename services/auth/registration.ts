@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { type NetworkInterfaces, ownAddress, ownAddressWord } from '../../src/config/own-address.ts'
 import { consulSettings } from '../../src/discovery/consul/settings.ts'
 import { createRegistration, type Registration } from '../../src/discovery/registration.ts'
 import type { Log } from './log.ts'
@@ -29,7 +30,7 @@ const tags = [
 export function createAuthRegistration(options: AuthRegistrationOptions): Registration | undefined {
   const { env, address, log } = options
   if (!env.CONSUL_HTTP_ADDR) return undefined
-  const host = env.AUTH_ADVERTISE_HOST || reachableHost(address.address, env.NODE_ENV === 'production')
+  const host = reachableHost(env, address.address)
   const print = (_fields: unknown, message: string) => log.line(message)
   return createRegistration({
     consul: readConsulSettings(env),
@@ -53,14 +54,16 @@ function readConsulSettings(env: NodeJS.ProcessEnv) {
   throw new Error(faults.join('; '))
 }
 
-/** The address it listens on, or one that leads here where it listens on all of them. */
-function reachableHost(address: string, production: boolean): string {
-  if (address !== '0.0.0.0' && address !== '::') return address
-  if (!production) return '127.0.0.1'
-  const outward = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/i.test(address))
-  const found = outward.find(({ family }) => family === 'IPv4') ?? outward[0]
-  if (found !== undefined) return found.address
+/** The address that is set, or the one it listens on, or one that leads here where it listens on all of them. */
+export function reachableHost(
+  { AUTH_ADVERTISE_HOST: given, NODE_ENV: environment }: NodeJS.ProcessEnv,
+  address: string,
+  interfaces: NetworkInterfaces = networkInterfaces,
+): string {
+  if (given && given !== ownAddressWord) return given
+  if (!given && address !== '0.0.0.0' && address !== '::') return address
+  if (!given && environment !== 'production') return '127.0.0.1'
+  const found = ownAddress(interfaces)
+  if (found !== undefined) return found
   throw new Error('AUTH_ADVERTISE_HOST: expected the address that others reach the service at')
 }

@@ -31,6 +31,12 @@ export interface StartOptions {
 
 const stopTimeoutMs = 10_000
 
+/**
+ * So long it is not registered without its database, so that none who log in or sign up are sent here in vain. Then it
+ * is all the same: whatever else it does needs none.
+ */
+const databaseMs = 5000
+
 /** After leaving Consul, until no more connections are taken: gateways ask for changes once a second at most. */
 const heardMs = 1000
 
@@ -50,15 +56,15 @@ export async function startAuthService(options: StartOptions): Promise<AuthServe
   })
   const connections = createConnections(server)
   await listen(server, settings)
-  const registration = await register()
-  accounts.start()
+  const registration = await prepareRegistration()
+  // Not waited for: Consul may come later than the service.
+  void Promise.race([accounts.start(), delay(databaseMs, undefined, { ref: false })]).then(() => {
+    if (stopping === undefined) void registration?.start()
+  })
 
-  async function register() {
+  async function prepareRegistration() {
     try {
-      const registration = createAuthRegistration({ env, address: server.address() as AddressInfo, log })
-      // Not waited for: Consul may come later than the service.
-      void registration?.start()
-      return registration
+      return createAuthRegistration({ env, address: server.address() as AddressInfo, log })
     } catch (error) {
       await once(server.close(), 'close')
       throw error

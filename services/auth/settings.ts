@@ -26,7 +26,7 @@ export interface AuthSettings {
 }
 
 /** Variables that the service and the gateway read alike. */
-const common = new Set([
+export const commonVariables: ReadonlySet<string> = new Set([
   ...['NODE_ENV', 'PUBLIC_URL', 'USER_ID_HEADER', 'USER_SCOPE_HEADER', 'USER_ISSUER_HEADER'],
   ...['DATABASE_URL', 'DATA_DIR', 'DATABASE_POOL_SIZE'],
   ...['DATABASE_STATEMENT_TIMEOUT', 'DATABASE_CONNECT_TIMEOUT'],
@@ -60,7 +60,7 @@ export function readAuthSettings(env: NodeJS.ProcessEnv): AuthSettings {
 
 /** ENCRYPTION_KEYS and the like are the gateway's business. */
 function commonFault({ place, found, expected }: Fault): string[] {
-  return 'variable' in place && common.has(place.variable)
+  return 'variable' in place && commonVariables.has(place.variable)
     ? [`${place.variable}: expected ${expected}, got ${found}`]
     : []
 }
@@ -110,7 +110,8 @@ export const authVariables = {
     default: 'localhost',
   },
   AUTH_ADVERTISE_HOST: {
-    description: 'the address it registers in Consul, where that is not the one it listens on',
+    description:
+      "the address it registers in Consul, where that is not the one it listens on; auto for the machine's own",
   },
   GATEWAY_URL: {
     description: 'where it reaches the gateway to have tokens issued, with ROUTE_PREFIX where there is one',

@@ -4,6 +4,7 @@ import { readEnvironment, readSettings } from '../config/environment.ts'
 import { ConfigError } from '../config/fault.ts'
 import type { SettingValues } from '../config/settings.ts'
 import type { CommandContext } from './command.ts'
+import { reachable } from './reachable.ts'
 
 /** However busy it is: an operator does not wait longer. */
 const timeoutMs = 10_000
@@ -48,13 +49,6 @@ function defaultUrl(values: Partial<SettingValues>): string {
   return port === undefined
     ? `http://${reachable(values.HOST)}:${values.PORT}${values.ROUTE_PREFIX ?? ''}`
     : `http://${reachable(values.ADMIN_HOST)}:${port}`
-}
-
-/** What listens on every address is asked at the one that is this machine's own. */
-function reachable(host: string | undefined): string {
-  if (host === undefined || host === '0.0.0.0') return '127.0.0.1'
-  if (host === '::') return '[::1]'
-  return host.includes(':') ? `[${host}]` : host
 }
 
 function givenUrl(text: string): string {

@@ -1,14 +1,13 @@
-import { check } from './check.ts'
 import { AlreadyTold, type Command, type CommandContext, UsageError } from './command.ts'
-import { explain } from './explain.ts'
-import { keys } from './keys.ts'
-import { logLevel } from './log-level.ts'
-import { routes } from './routes.ts'
 
-/** Every command by name; a new one is a file and a line. */
-const commands: Readonly<Record<string, Command>> = {
-  ...{ check, routes, explain, keys },
-  'log-level': logLevel,
+/** Every command by name; a new one is a file and a line. Loaded when asked for: `health` is, every few seconds. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  check: async () => (await import('./check.ts')).check,
+  routes: async () => (await import('./routes.ts')).routes,
+  explain: async () => (await import('./explain.ts')).explain,
+  keys: async () => (await import('./keys.ts')).keys,
+  'log-level': async () => (await import('./log-level.ts')).logLevel,
+  health: async () => (await import('./health.ts')).health,
 }
 
 export interface RunContext extends CommandContext {
@@ -22,7 +21,7 @@ export interface RunContext extends CommandContext {
  */
 export async function runCommand(args: readonly string[], context: RunContext): Promise<0 | 1 | 2> {
   const [name = '', ...rest] = args
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
   try {
     if (command === undefined) throw new UsageError(name === '' ? 'expected a command' : `no command ${name}`)
     await command.run(rest, context)
@@ -31,7 +30,7 @@ export async function runCommand(args: readonly string[], context: RunContext): 
     if (error instanceof AlreadyTold) return 1
     context.complain(`munjigi: ${error instanceof Error ? error.message : String(error)}`)
     if (!(error instanceof UsageError)) return 1
-    const known = command === undefined ? Object.values(commands) : [command]
+    const known = command ? [command] : await Promise.all(Object.values(commands).map((load) => load()))
     for (const line of known.flatMap(({ usage }) => usage)) context.complain(`  munjigi ${line}`)
     return 2
   }

@@ -4,6 +4,9 @@ import type { DatabaseConfig, EncryptionKeysConfig } from './config.ts'
 import { type Fault, missingInProduction } from './fault.ts'
 import type { SettingValues } from './settings.ts'
 
+/** In secrets for development, which everybody can read: k8s/overlays/dev and docker-compose.yml have them. */
+const developmentText = 'development-only'
+
 /**
  * Where the gateway keeps what must outlive it. Production takes nothing for granted: neither an embedded
  * database nor a generated key. Faults are added to `faults`.
@@ -29,6 +32,21 @@ export function readDatabase(
   }
   const dataDir = resolve(cwd, values.DATA_DIR ?? '.data')
   const keys = values.ENCRYPTION_KEYS
+  for (const { id, secret } of production ? (keys ?? []) : []) {
+    if (!Buffer.from(secret, 'base64').toString('latin1').includes(developmentText)) continue
+    faults.push({
+      place: { variable: 'ENCRYPTION_KEYS' },
+      found: `the key ${id}, which everybody knows: it is the one for development`,
+      expected: 'a key of your own in production; openssl rand -base64 32 makes one',
+    })
+  }
+  if (production && url !== undefined && new URL(url).password.includes(developmentText)) {
+    faults.push({
+      place: { variable: 'DATABASE_URL' },
+      found: 'the password for development, which everybody knows',
+      expected: 'a password of your own in production; openssl rand -hex 32 makes one',
+    })
+  }
   const encryptionKeys: EncryptionKeysConfig =
     keys === undefined ? { file: resolve(dataDir, 'encryption-keys') } : { keys }
   if (url === undefined) return { kind: 'embedded', dataDir: resolve(dataDir, 'database'), encryptionKeys }

@@ -1,10 +1,8 @@
-import type { NetworkInterfaceInfo } from 'node:os'
 import type { ConsulOptions } from '../discovery/consul/settings.ts'
 import type { ConfiguredSource, RegistrationConfig } from './config.ts'
 import type { Fault } from './fault.ts'
+import { type NetworkInterfaces, ownAddress, ownAddressWord } from './own-address.ts'
 import type { SettingValues } from './settings.ts'
-
-export type NetworkInterfaces = () => NodeJS.Dict<NetworkInterfaceInfo[]>
 
 export interface RegistrationInput {
   readonly values: Partial<SettingValues>
@@ -26,7 +24,7 @@ export function readRegistration(input: RegistrationInput, faults: Fault[]): Reg
     })
   }
   if (!hasConsul || values.REGISTER === false) return undefined
-  const advertiseHost = values.ADVERTISE_HOST ?? defaultAdvertiseHost(values, networkInterfaces)
+  const advertiseHost = readAdvertiseHost(values, networkInterfaces)
   if (advertiseHost === undefined) {
     const found = 'nothing, and this machine has no address but internal ones'
     const expected = 'the address that others reach the gateway at; or REGISTER=false'
@@ -38,13 +36,11 @@ export function readRegistration(input: RegistrationInput, faults: Fault[]): Reg
   return { serviceName, advertiseHost, consul: consul.options as ConsulOptions }
 }
 
-function defaultAdvertiseHost(
-  values: Partial<SettingValues>,
+function readAdvertiseHost(
+  { NODE_ENV: environment, ADVERTISE_HOST: given }: Partial<SettingValues>,
   networkInterfaces: NetworkInterfaces,
 ): string | undefined {
-  if (values.NODE_ENV !== 'production') return '127.0.0.1'
-  const outward = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/i.test(address))
-  return (outward.find(({ family }) => family === 'IPv4') ?? outward[0])?.address
+  if (given !== undefined && given !== ownAddressWord) return given
+  if (given === undefined && environment !== 'production') return '127.0.0.1'
+  return ownAddress(networkInterfaces)
 }

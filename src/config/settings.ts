@@ -162,7 +162,7 @@ export const settings = {
   },
   ADVERTISE_HOST: {
     group: 'Registration',
-    meaning: 'the address that others reach the gateway at',
+    meaning: "the address that others reach the gateway at, or auto for the machine's own",
     schema: host.refine(
       (text) => !['0.0.0.0', '::'].includes(text),
       'expected an address that others can reach',

@@ -19,11 +19,21 @@ const clients = z
   .string()
   .transform((text) => text.split(',').map((item) => toClient(item.trim())))
   .pipe(z.array(z.object({ id: z.string(), secret: z.string() }, clientsMessage)))
-  .refine((pairs) => new Set(pairs.map(({ id }) => id)).size === pairs.length, 'expected each id once')
+  .refine(
+    (pairs) =>
+      Map.groupBy(pairs, ({ id }) => id)
+        .values()
+        .every(isOneClient),
+    'expected each id once, or twice with two secrets while its secret is changed',
+  )
   .refine(
     (pairs) => pairs.every(({ id }) => !/^munjigi(?:-docs)?$/.test(id)),
     "expected other ids than munjigi and munjigi-docs, which are the gateway's own",
   )
+
+function isOneClient(pairs: readonly { readonly secret: string }[]): boolean {
+  return pairs.length === 1 || (pairs.length === 2 && pairs[0]!.secret !== pairs[1]!.secret)
+}
 
 const issuersMessage =
   'expected "issuer jwks-url audience", three words, several separated by commas, such as ' +
@@ -60,7 +70,8 @@ export const developmentClient = { id: 'dev-client', secret: 'dev-secret' } as c
 export const tokenSettings = {
   GATEWAY_CLIENTS: {
     group: 'Tokens',
-    meaning: 'services that may mint and introspect tokens, as id:secret, separated by commas',
+    meaning:
+      'services that may mint and introspect tokens, as id:secret, separated by commas; an id twice while its secret is changed',
     schema: clients,
     unset: `${developmentClient.id}:${developmentClient.secret} in development, none in production`,
     secret: true,

@@ -6,7 +6,7 @@ import type { AuthenticationFailures } from './limits.ts'
 import type { Client, TokenStep } from './state.ts'
 
 export interface ClientsOptions {
-  /** GATEWAY_CLIENTS */
+  /** GATEWAY_CLIENTS; an id may stand there with each of its secrets */
   readonly clients: readonly { readonly id: string; readonly secret: string }[]
   readonly failures: AuthenticationFailures
 }
@@ -22,13 +22,18 @@ export interface ClientsOptions {
  * @throws GatewayError `invalid_client`, `too_many_requests`, `invalid_request`
  */
 export function createIdentifyClient({ clients, failures }: ClientsOptions): TokenStep {
-  const digests = new Map(clients.map(({ id, secret }) => [id, digestOf(secret)]))
-  const nobodys = randomBytes(32)
+  const secrets = Map.groupBy(clients, ({ id }) => id)
+  const digests = new Map(
+    [...secrets].map(([id, pairs]) => [id, pairs.map(({ secret }) => digestOf(secret))]),
+  )
+  const nobodys = [randomBytes(32)]
 
   function matches(id: string, secret: string): boolean {
-    const digest = digests.get(id)
-    const equal = timingSafeEqual(digestOf(secret), digest ?? nobodys)
-    return equal && digest !== undefined
+    const shown = digestOf(secret)
+    const known = digests.get(id)
+    // All of them, whichever is right.
+    const equal = (known ?? nobodys).filter((digest) => timingSafeEqual(shown, digest))
+    return known !== undefined && equal.length > 0
   }
 
   return async function identifyClient(ctx, next) {

@@ -10,6 +10,15 @@ test('a development gateway knows the documented client, and has dummies', (t) =
   t.true(tokens.dummies)
 })
 
+test('a client may have two secrets, while one takes the place of the other', (t) => {
+  const { tokens } = load(t, { env: { GATEWAY_CLIENTS: 'shop:old,web:x,shop:new' } })
+  t.deepEqual(tokens.clients, [
+    { id: 'shop', secret: 'old' },
+    { id: 'web', secret: 'x' },
+    { id: 'shop', secret: 'new' },
+  ])
+})
+
 test('a production gateway knows nobody it was not told of, and has no dummies', (t) => {
   const { tokens } = load(t, { env: production })
   t.deepEqual(tokens.clients, [])
@@ -52,7 +61,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   DATABASE_POOL_SIZE: ['1', '501', 'ten'],
   DATABASE_STATEMENT_TIMEOUT: ['0s', 'soon'],
   ENCRYPTION_KEYS: ['a', 'a:short', `a:${key('a')},a:${key('b')}`, `a:${key('a')},`],
-  GATEWAY_CLIENTS: ['nobody', 'a:', ':b', 'a:b,a:c', 'a:b c', 'munjigi-docs:b'],
+  GATEWAY_CLIENTS: ['nobody', 'a:', ':b', 'a:b,a:b', 'a:b,a:c,a:d', 'a:b c', 'munjigi-docs:b'],
   ACCESS_TOKEN_LIFETIME: ['16m', '1h', '0m', 'long'],
   REFRESH_TOKEN_LIFETIME: ['401d', '0d'],
   SIGNING_KEY_LIFETIME: ['59m'],

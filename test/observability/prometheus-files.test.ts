@@ -40,14 +40,14 @@ test('every alert has an example, a severity, a summary and a runbook', async (t
     .flatMap((one) => one.alert_rule_test)
     .filter((one) => one.exp_alerts.length > 0)
     .map((one) => one.alertname)
-  const runbooks = await readFile('docs/metrics.md', 'utf8')
+  const runbooks = await readFile('docs/runbooks.md', 'utf8')
   t.true(alerts.length >= 15)
   for (const { name, severity, summary, runbook } of alerts) {
     t.true(exemplified.includes(name), `${name} has an example in which it fires`)
     t.true(['critical', 'warning'].includes(severity), name)
     t.true(summary.length > 0, name)
-    t.is(runbook, `docs/metrics.md#${name.toLowerCase()}`)
-    t.true(runbooks.includes(`\n### ${name}\n`), `${name} has a runbook`)
+    t.is(runbook, `docs/runbooks.md#${name.toLowerCase()}`)
+    t.true(runbooks.includes(`\n## ${name}\n`), `${name} has a runbook`)
   }
 })
 

@@ -53,6 +53,8 @@ export const clients = [
   { id: 'auth', secret: 'the secret+of/auth=' },
   { id: 'shop', secret: 'the-secret-of-shop' },
 ] as const
+/** The second secret of the first one, as while it is changed. */
+export const nextSecret = 'the-next-secret-of-auth'
 
 export const basic = (id: string, secret: string) => ({
   Authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
@@ -128,7 +130,7 @@ export async function startTokenServer(
   const tokensConfig = {
     issuer,
     audience: issuer,
-    clients,
+    clients: [...clients, { id: clients[0].id, secret: nextSecret }],
     accessTokenLifetime: lifetime,
     refreshTokenLifetime: 86_400,
     sessionLifetime: 864_000,

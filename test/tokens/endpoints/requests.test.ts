@@ -7,6 +7,7 @@ import {
   asNobody,
   basic,
   clients,
+  nextSecret,
   shared,
   someone,
   startTokenParts,
@@ -34,6 +35,15 @@ test('a client shows itself by Basic, form-encoded or as it is, or in the body',
     replies.map(({ status }) => status),
     [200, 200, 200, 200, 200],
   )
+})
+
+test('a client with two secrets shows either, and with both the same sessions are its own', async (t) => {
+  const { post } = await server()
+  const asNext = basic(auth.id, nextSecret)
+  const { status, json } = await post('/tokens/create', { subject: someone() }, asAuth)
+  t.is(status, 200)
+  t.is((await post('/tokens/refresh', { refresh_token: json.refresh_token }, asNext)).status, 200)
+  t.is((await post('/tokens/create', { subject: someone() }, basic('shop', nextSecret))).status, 401)
 })
 
 test('whatever is wrong with credentials, the answer is the same 401', async (t) => {
