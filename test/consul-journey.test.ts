@@ -22,7 +22,7 @@ consulTest(
 
     const load = startSteadyLoad(t, `${gateway.url}/api/users`)
     houses[0]!.kill('SIGKILL')
-    await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house', 30_000)
+    await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house')
     const marked = load.sent
     await until(() => load.sent > marked + 100, '100 requests after that')
     t.log(`one house killed with -9: ${load.failures.length} of ${load.sent} GETs failed`)
@@ -40,8 +40,8 @@ consulTest(
     t.true(delayMs < 1000)
 
     await consul.restartEmpty()
-    await until(async () => (await passing(consul)) === 2, 'both houses have registered again', 30_000)
-    await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway', 30_000)
+    await until(async () => (await passing(consul)) === 2, 'both houses have registered again')
+    await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway')
     const restarted = load.sent
     await until(() => load.sent > restarted + 100, '100 requests after that')
     await load.stop()

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import test from 'ava'
 import { createSealer } from '../src/persistence/sealer.ts'
-import { freePorts } from './support/consul.ts'
 import { ownPostgres, sharedPostgres } from './support/database.ts'
 import { type Outage, outageSettings, seeOutage, tokenQuestions } from './support/database-outage.ts'
 import { dumpDatabase, type Secret, secretsIn } from './support/dump.ts'
 import { rotateUnderLoad } from './support/key-rotations.ts'
+import { freePorts } from './support/ports.ts'
 import { noPostgres, type TestPostgres } from './support/postgres.ts'
 import { startProcess } from './support/processes.ts'
 import { clockSkew, type Replica, startReadyReplica, startReplica } from './support/replica.ts'
@@ -141,7 +141,6 @@ meanwhile('a database that dies under load', (t) =>
 
 /** Open routes go on, guarded ones for as long as it was promised; afterwards all is well again soon. */
 async function outage(t: ExecutionContext, of: (server: TestPostgres) => Outage) {
-  t.timeout(60_000 + freezeSeconds * 1000)
   const server = await ownPostgres(t)
   const { options } = await neighbourhood(t, await server.createDatabase())
   const times = { pollingMs: 500, stalenessMs: 3000, statementMs: 2000, connectMs: 1000 }

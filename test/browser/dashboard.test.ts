@@ -60,7 +60,6 @@ const noteStates = `
   look()`
 
 test('an instance that is killed is shown as gone within two seconds, and as back when it is', async (t) => {
-  t.timeout(120_000)
   const houses = await Promise.all([startHouse(t), startHouse(t), startHouse(t)])
   const url = await startProcessGateway(
     t,
@@ -91,7 +90,7 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 
   const killedAt = Date.now()
   victim.process.kill('SIGKILL')
-  await until(async () => (await ejectedAt()) !== undefined, 'it is shown as ejected', 60_000)
+  await until(async () => (await ejectedAt()) !== undefined, 'it is shown as ejected')
   const tookMs = (await ejectedAt())! - killedAt
   t.log(`shown as gone ${tookMs} ms after it was killed; a pause of 10 ms takes ${pauseMs.toFixed(1)} ms`)
   t.true(tookMs <= 2000 * Math.max(1, pauseMs / 15), `${tookMs} ms`)
@@ -105,7 +104,6 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 })
 
 test('a gateway that goes away is said to be, and the page comes back by itself', async (t) => {
-  t.timeout(120_000)
   const first = await startGateway(t, { file: twoServices })
   const { page, faults } = await openPage(t)(first.url)
   await page.goto(`${first.url}/dashboard`)
@@ -167,7 +165,6 @@ test('a stranger is asked for a token, which opens it and is forgotten with the 
 })
 
 test('services are found by name, route and address, and 300 of them are usable', async (t) => {
-  t.timeout(120_000)
   const services = Object.fromEntries(
     Array.from({ length: 300 }, (_, i) => [
       `service-${String(i).padStart(3, '0')}`,

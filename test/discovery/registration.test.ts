@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { consulSettings } from '../../src/discovery/consul/settings.ts'
@@ -9,6 +7,8 @@ import { consulSource } from '../../src/discovery/sources/consul.ts'
 import type { Log } from '../../src/observability/log.ts'
 import { consulTest, startConsul, type TestConsul } from '../support/consul.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
+import { listenOnOwnPort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
 import { watchSource } from '../support/watch-source.ts'
 
 const consulAt = (address: string) =>
@@ -18,14 +18,13 @@ const consulAt = (address: string) =>
 async function startHouse(t: ExecutionContext) {
   let status = 200
   const server = createServer((_request, reply) => reply.writeHead(status).end())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   t.teardown(() => {
     server.close()
     server.closeAllConnections()
   })
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     answer(next: number) {
       status = next
     },
@@ -61,11 +60,7 @@ function makeRegistration(
 }
 
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`)
-    await sleep(20)
-  }
+  await until(() => holds().catch(() => false), what)
 }
 
 const isKnown = async ({ client }: TestConsul, id: string) => id in (await client.agent.service.list())

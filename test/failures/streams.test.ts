@@ -116,9 +116,9 @@ row('websocket-ends', async (t, see) => {
   const lines = () => process.output().match(/^→ GET \/api\/house\/\d+ .*$/gm) ?? []
   // A reset may overtake the handshake, and then nobody ever hears of it.
   const heard = variants.filter(({ how }) => how !== 'resets at once').length
-  await until(() => lines().length >= heard, 'every one that was heard has its line', 30_000)
-  await until(() => house.connections.open === 0, 'no connection is left at the house', 30_000)
-  await until(async () => (await openSockets(process.pid)) <= before, 'no socket is left', 30_000)
+  await until(() => lines().length >= heard, 'every one that was heard has its line')
+  await until(() => house.connections.open === 0, 'no connection is left at the house')
+  await until(async () => (await openSockets(process.pid)) <= before, 'no socket is left')
   t.is((await request(`${gateway.url}/livez`)).status, 200)
   t.is(process.errors(), '')
   t.notRegex(process.output(), /^error: /m)

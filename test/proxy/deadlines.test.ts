@@ -35,7 +35,7 @@ test.serial('a request that timed out is not sent again, and its connection is c
   const { url } = await startGatewayFor(t, house.origin, { timeout: '100ms', retries: 3 })
   t.is((await request(`${url}/api/house`)).status, 504)
   t.is(house.requests.length, 1)
-  await until(() => house.connections.open === 0, 'the connection is closed', 8000)
+  await until(() => house.connections.open === 0, 'the connection is closed')
 })
 
 test.serial('a retry does not get a deadline of its own', async (t) => {

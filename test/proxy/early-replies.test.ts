@@ -59,8 +59,7 @@ for (const reads of [true, false]) {
       await until(() => access.length === 1, 'it is in the log')
       t.is(access[0]?.status, 413)
       t.is(access[0]?.errorCode, undefined)
-      if (reads)
-        await until(() => house.connections.open === 0, 'the connection to the house is closed', 8000)
+      if (reads) await until(() => house.connections.open === 0, 'the connection to the house is closed')
       t.true(seen.bytes < 64 * 1024 * 1024, 'the upload to the house has stopped')
       t.is(seen.requests, 1)
     },

@@ -264,7 +264,7 @@ test('a house that ends its side first still hears the client for a moment, then
   client.send(handshake(path))
   await once(client.socket, 'end')
   await client.ended()
-  await until(() => house.connections.open === 0, 'no connection is left', 8000)
+  await until(() => house.connections.open === 0, 'no connection is left')
   await until(() => gateway.access.length === 1, 'it is in the log')
   t.is(gateway.access[0]?.status, 101)
 })
@@ -280,7 +280,7 @@ test('a side that never closes after the other has is cut off', async (t) => {
   await client.receive('101')
   client.socket.end()
   await client.ended()
-  await until(() => gateway.access.length === 1, 'the house is given up', 12_000)
+  await until(() => gateway.access.length === 1, 'the house is given up')
   t.pass()
 })
 
@@ -482,7 +482,7 @@ test('a client that leaves while a house declines at length takes the house’s 
   client.send(handshake(path))
   await client.receive('another')
   client.socket.destroy()
-  await until(() => house.connections.open === 0, 'the house is let go', 8000)
+  await until(() => house.connections.open === 0, 'the house is let go')
   t.like(access[0], { status: 499, errorCode: 'client_closed_request' })
 })
 
@@ -495,7 +495,7 @@ for (const way of ['ends', 'resets'] as const) {
     await until(() => house.connections.open === 1, 'the house is asked')
     if (way === 'ends') client.socket.destroy()
     else client.socket.resetAndDestroy()
-    await until(() => house.connections.open === 0, 'the house is let go', 8000)
+    await until(() => house.connections.open === 0, 'the house is let go')
     t.like(access[0], { status: 499, errorCode: 'client_closed_request' })
   })
 }
@@ -511,7 +511,7 @@ test('a client that leaves while the house is being connected to leaves nothing 
   client.send(handshake(path))
   await delay(100)
   client.socket.resetAndDestroy()
-  await until(() => access.length === 1, 'the line', 8000)
+  await until(() => access.length === 1, 'the line')
   t.like(access[0], { status: 499 })
   await delay(700)
   t.is(access.length, 1)
@@ -590,7 +590,7 @@ test('200 connections that are opened and destroyed leave nothing at the house, 
     }),
   )
   await until(() => access.length === 200, 'every one has its line')
-  await until(() => house.connections.open === 0, 'no connection is left at the house', 5000)
+  await until(() => house.connections.open === 0, 'no connection is left at the house')
   t.true(access.every(({ status }) => status === 101 || status === 499))
 })
 

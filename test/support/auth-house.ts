@@ -34,7 +34,7 @@ export async function startAuthHouse(
   // Any account will do: there is none yet.
   const answers = async () =>
     (await house.post('/user/login', { email: email(), password: 'x' })).status === 401
-  await until(answers, 'the database of the auth service is there', 60_000)
+  await until(answers, 'the database of the auth service is there')
   return {
     ...house,
     async stop() {

@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { ExecutionContext } from 'ava'
+import { patienceMs } from './until.ts'
 
 export interface TestProcess {
   readonly pid: number
@@ -11,7 +13,7 @@ export interface TestProcess {
   errors(): string
   /** Nobody reads its standard output any more: what it prints from now on ends in a broken pipe. */
   closeOutput(): void
-  /** Resolves once it has printed this; rejects if it ends first. */
+  /** Resolves once it has printed this; rejects, saying what it did print, if it ends first or takes for ever. */
   printed(pattern: RegExp): Promise<RegExpExecArray>
   kill(signal: NodeJS.Signals): void
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
@@ -44,6 +46,33 @@ export function startProcess(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  return follow(t, program, child, (signal) => void child.kill(signal))
+}
+
+/**
+ * The newcomer's command, in a process group of its own as a terminal would have it: signals are for the whole group.
+ * It has this process's environment.
+ */
+export function npmStart(
+  t: Pick<ExecutionContext, 'teardown'>,
+  env: Readonly<Record<string, string>>,
+): TestProcess {
+  const child = spawn('npm', ['start'], {
+    env: { ...process.env, ...env },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  return follow(t, 'npm start', child, (signal) => {
+    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, signal)
+  })
+}
+
+function follow(
+  t: Pick<ExecutionContext, 'teardown'>,
+  program: string,
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  kill: (signal: NodeJS.Signals) => void,
+): TestProcess {
   let text = ''
   let errors = ''
   let over = false
@@ -61,7 +90,7 @@ export function startProcess(
     return { code, signal }
   })
   t.teardown(async () => {
-    child.kill('SIGKILL')
+    kill('SIGKILL')
     await exited
   })
   return {
@@ -70,14 +99,17 @@ export function startProcess(
     errors: () => errors,
     closeOutput: () => void child.stdout.destroy(),
     async printed(pattern) {
+      const tooLate = AbortSignal.timeout(patienceMs)
       for (;;) {
         const found = pattern.exec(text)
         if (found !== null) return found
         if (over) throw new Error(`${program} ended before it printed ${pattern}:\n${text}`)
-        await once(child, 'change')
+        await once(child, 'change', { signal: tooLate }).catch(() => {
+          throw new Error(`${program} has not printed ${pattern} within ${patienceMs} ms:\n${text}`)
+        })
       }
     },
-    kill: (signal) => void child.kill(signal),
+    kill,
     exited,
   }
 }

@@ -75,7 +75,7 @@ test('once the window is over the address is let in again', async (t) => {
   const refused = await ask('203.0.113.7')
   t.is(refused.status, 429)
   t.is(refused.headers['retry-after'], '1')
-  await until(async () => (await ask('203.0.113.7')).status === 200, 'let in again', 5000)
+  await until(async () => (await ask('203.0.113.7')).status === 200, 'let in again')
 })
 
 test('a client that shows its secret is not counted, and not refused for what strangers at its address do', async (t) => {

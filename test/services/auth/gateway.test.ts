@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import net from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { createGateway, type Gateway } from '../../../services/auth/gateway.ts'
 import { pair, startTokenEndpoint, type TokenReply } from '../../support/token-endpoint.ts'
+import { deadOrigin } from '../../support/upstream.ts'
 
 const secret = 'a+b/c= d:e%é'
 const request = { subject: 'ann', scope: 'profile', requestId: 'test-1' }
@@ -86,11 +84,7 @@ test('a gateway that keeps silent is a 503 after the timeout', async (t) => {
 })
 
 test('a gateway that is not there is a 503, and the log names GATEWAY_URL', async (t) => {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  const { gateway, warnings } = client(`http://127.0.0.1:${port}`)
+  const { gateway, warnings } = client(await deadOrigin())
   const error = await t.throwsAsync(gateway.createTokens(request))
   t.like(error, { status: 503, code: 'gateway_unavailable' })
   t.deepEqual(warnings, ['GATEWAY_URL: the gateway does not answer (ECONNREFUSED)'])
