@@ -249,7 +249,6 @@ async function startAll(t: Pick<ExecutionContext, 'teardown'>) {
     DEMO_PROVIDER_PORT: String(demoPort),
     DATABASE_URL: '',
     DATA_DIR: dirname((await freshEmbedded(t)).dataDir),
-    OVERLOAD_DELAY: '0s',
     CORS_ORIGINS: origins.join(','),
     LOGIN_RETURN_URLS: origins.map((origin) => `${origin}/logged-in`).join(','),
   })

@@ -153,7 +153,9 @@ row(
   'overload',
   async (t, see) => {
     const house = await httpUpstream(t, (_request, response) => response.end('ok'))
-    const rate = 1.5 * (await capacity(t, house.origin))
+    // In the suite what else the machine has to do may end between the two.
+    const times = scaled(5, 1.5)
+    const rate = times * (await capacity(t, house.origin))
     const { gateway, accepted, refused, probeMs } = await load(t, house.origin, rate, limit)
     t.true(accepted.length > 0)
     t.true(refused.length > 0)
@@ -165,7 +167,7 @@ row(
     const share = Math.round((100 * refused.length) / (accepted.length + refused.length))
     const p99 = percentile(accepted, 0.99)
     see(
-      `${Math.round(rate)} requests/s, 1.5 times what it can do: ${share} % refused, p99 of the others ${Math.round(p99)} ms, /livez at most ${Math.round(probeMs)} ms`,
+      `${Math.round(rate)} requests/s, ${times} times what it can do: ${share} % refused, p99 of the others ${Math.round(p99)} ms, /livez at most ${Math.round(probeMs)} ms`,
     )
     if (isShort) return
     gateway.process.kill('SIGKILL')

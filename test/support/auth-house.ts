@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { type AuthServer, type StartOptions, startAuthService } from '../../services/auth/server.ts'
 import { openEmbedded } from '../../src/persistence/embedded.ts'
 import type { EmbeddedConfig, PostgresConfig } from './database.ts'
+import { patientSettings } from './patient-settings.ts'
 import { startTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts'
 import { until } from './until.ts'
 
@@ -52,7 +53,7 @@ export async function startBareHouse(
   const lines: string[] = []
   const gateway = await startTokenEndpoint()
   const house = await startAuthService({
-    env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', GATEWAY_URL: gateway.url, ...env },
+    env: { ...patientSettings, AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', GATEWAY_URL: gateway.url, ...env },
     log: { line: (text) => void lines.push(text) },
     ...options,
   })

@@ -68,8 +68,8 @@ export function postgresConfig(url: string, given: Partial<PostgresConfig> = {})
     kind: 'postgres',
     url,
     poolSize: 5,
-    statementTimeoutMs: 5000,
-    connectTimeoutMs: 2000,
+    statementTimeoutMs: 60_000,
+    connectTimeoutMs: 60_000,
     encryptionKeys: { keys: [] },
     ...given,
   }

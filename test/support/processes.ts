@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { ExecutionContext } from 'ava'
+import { patientSettings } from './patient-settings.ts'
 import { patienceMs } from './until.ts'
 
 export interface TestProcess {
@@ -40,6 +41,7 @@ export function startProcess(
     env: {
       PATH: process.env.PATH,
       DATABASE_URL: 'none',
+      ...patientSettings,
       // Those of several tests run side by side.
       ...(env.NODE_ENV === 'production' && { ADMIN_PORT: '0' }),
       ...env,
@@ -58,7 +60,7 @@ export function npmStart(
   env: Readonly<Record<string, string>>,
 ): TestProcess {
   const child = spawn('npm', ['start'], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...patientSettings, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -49,7 +49,7 @@ test('as many requests as the rate says are let in, and no more', async (t) => {
   t.is(codeOf(reply), 'too_many_requests')
   const retryAfter = reply.headers['retry-after']!
   t.regex(retryAfter, /^\d+$/)
-  t.true(Number(retryAfter) > 50 && Number(retryAfter) <= 60, retryAfter)
+  t.true(Number(retryAfter) > 0 && Number(retryAfter) <= 60, retryAfter)
   t.is(reply.headers['ratelimit-policy'], '"address";q=3;w=60')
   t.is(reply.headers.ratelimit, `"address";r=0;t=${retryAfter}`)
 })
