@@ -445,7 +445,7 @@ for (const [title, given] of Object.entries(cases)) {
           tell(response, { status: 304, ...(reply.etag !== undefined && { headers: { etag: reply.etag } }) })
         else tell(response, given.afterwards ?? { headers: { 'x-count': String(count) }, body: 'second' })
       },
-      { cache: given.cache ?? '10m' },
+      { cache: given.cache ?? '30s' },
     )
     t.is((await house.ask('/x', { headers: { ...both, ...first } })).status, status)
     const answer = await house.ask('/x', { method, headers: { ...both, ...second } })

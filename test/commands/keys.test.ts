@@ -13,6 +13,7 @@ import {
   sharedPostgres,
   startDatabase,
 } from '../support/database.ts'
+import { bareEnvironment } from '../support/processes.ts'
 import { keptLog } from '../support/replicas.ts'
 import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
 import { until } from '../support/until.ts'
@@ -40,7 +41,7 @@ async function munjigi(
 /** The same as an operator does, in a process of its own. */
 function munjigiProcess(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
   return new Promise<{ code: number; output: string; errors: string }>((done) => {
-    const options = { cwd, env: { PATH: process.env.PATH, ...patient, ...env } }
+    const options = { cwd, env: { ...bareEnvironment, ...patient, ...env } }
     execFile(process.execPath, [resolve('src/munjigi.ts'), ...args], options, (error, output, errors) => {
       done({ code: error === null ? 0 : Number(error.code), output, errors })
     })

@@ -202,7 +202,7 @@ eachDatabase(({ name, test, fresh }) => {
         headers: { cookie, ...headers },
       })
       t.regex(body, /The login was cancelled, or Google did not allow it\./)
-      t.false(body.includes('555-0100') || body.includes('evil') || body.includes(state))
+      t.false(body.includes('555-0100') || body.includes('evil.example') || body.includes(state))
     }
   })
 

@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { type AuthServer, type StartOptions, startAuthService } from '../../services/auth/server.ts'
 import { openEmbedded } from '../../src/persistence/embedded.ts'
 import type { EmbeddedConfig, PostgresConfig } from './database.ts'
@@ -92,4 +92,8 @@ export async function startBareHouse(
 
 /** One that nobody else has. */
 export const email = () => `${randomUUID()}@example.com`
-export const address = () => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`
+let addresses = 0
+export function address(): string {
+  addresses += 1
+  return `10.${addresses >> 16}.${(addresses >> 8) & 255}.${addresses & 255}`
+}
