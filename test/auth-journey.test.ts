@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { freePorts } from './support/consul.ts'
 import { type EmbeddedConfig, eachDatabase, type PostgresConfig } from './support/database.ts'
+import { freePorts } from './support/ports.ts'
 import { startProcess } from './support/processes.ts'
 import { until } from './support/until.ts'
 
@@ -92,10 +92,10 @@ async function npmStart(t: ExecutionContext, config: EmbeddedConfig | PostgresCo
   await house.printed(/listens on/)
   const url = `http://127.0.0.1:${port}`
   // Both listen before a server's tables are there.
-  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the gateway is ready', 60_000)
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the gateway is ready')
   const stranger = { email: 'stranger@example.com', password: 'x' }
   const judged = async () => (await post(`${url}/api/user/login`, stranger)).status === 401
-  await until(judged, 'the database of the house is there', 60_000)
+  await until(judged, 'the database of the house is there')
   return { url, house }
 }
 

@@ -21,7 +21,6 @@ function resting(first: string) {
 }
 
 test('a process at rest is left alone, where node by itself would collect and forget compiled code', async (t) => {
-  t.timeout(60_000)
   const plain = resting('')
   const warm = resting(`(await import(${JSON.stringify(module)})).keepCompiledCode()`)
   t.teardown(() => {

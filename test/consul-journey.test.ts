@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'ava'
 import { consulTest, startConsul, type TestConsul } from './support/consul.ts'
+import { atMost } from './support/figures.ts'
 import { startProcess, type TestProcess } from './support/processes.ts'
 import { startSteadyLoad } from './support/steady-load.ts'
 import { until } from './support/until.ts'
@@ -16,13 +17,13 @@ consulTest(
     t.log(`100 requests to two houses: ${[...shares.values()].join(' and ')}`)
     t.is(shares.size, 2)
     t.true(
-      [...shares.values()].every((count) => count >= 25),
+      [...shares.values()].every((count) => count >= 15),
       'both get their share',
     )
 
     const load = startSteadyLoad(t, `${gateway.url}/api/users`)
     houses[0]!.kill('SIGKILL')
-    await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house', 30_000)
+    await until(async () => (await passing(consul)) === 1, 'Consul has marked the killed house')
     const marked = load.sent
     await until(() => load.sent > marked + 100, '100 requests after that')
     t.log(`one house killed with -9: ${load.failures.length} of ${load.sent} GETs failed`)
@@ -37,11 +38,11 @@ consulTest(
     t.log(
       `a third house: ${Math.round(knownAt - startedAt)} ms to start and register, used ${Math.round(delayMs)} ms later`,
     )
-    t.true(delayMs < 1000)
+    t.true(delayMs < atMost(1000))
 
     await consul.restartEmpty()
-    await until(async () => (await passing(consul)) === 2, 'both houses have registered again', 30_000)
-    await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway', 30_000)
+    await until(async () => (await passing(consul)) === 2, 'both houses have registered again')
+    await until(async () => (await passing(consul, 'gateway')) === 1, 'so has the gateway')
     const restarted = load.sent
     await until(() => load.sent > restarted + 100, '100 requests after that')
     await load.stop()

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net, { type AddressInfo } from 'node:net'
@@ -6,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { startProcess } from './support/processes.ts'
+import { freePort, freePorts } from './support/ports.ts'
+import { npmStart, startProcess } from './support/processes.ts'
 import { rawClient } from './support/raw-client.ts'
 import { request } from './support/request.ts'
 import { until } from './support/until.ts'
@@ -24,22 +24,6 @@ async function listen(t: ExecutionContext, port = 0): Promise<number> {
   await once(server, 'listening')
   t.teardown(() => server.close())
   return (server.address() as AddressInfo).port
-}
-
-/** Ports that can be listened on, and that nobody who asks for any free one will be given. */
-async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = []
-  while (ports.length < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const server = net.createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    )
-    if (isFree) await once(server.close(), 'close')
-    if (isFree && !ports.includes(port)) ports.push(port)
-  }
-  return ports
 }
 
 test('a port that is in use is one line that names PORT, and exit 1', async (t) => {
@@ -199,39 +183,30 @@ test('no warning is printed, of deprecation or otherwise, while everything is ma
 
 test('npm start ends with exit 0 on Ctrl-C, and both ports are free at once', async (t) => {
   const [port, authPort] = await freePorts(2)
-  const child = spawn('npm', ['start'], {
-    env: {
-      ...process.env,
-      DATABASE_URL: 'none',
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      AUTH_PORT: String(authPort),
-      NODE_ENV: '',
-    },
-    detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const child = npmStart(t, {
+    DATABASE_URL: 'none',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    AUTH_PORT: String(authPort),
+    NODE_ENV: '',
+    // What idle connections would be waited for, if they were.
+    DRAIN_TIMEOUT: '2m',
   })
-  const exited = once(child, 'exit')
-  t.teardown(() => {
-    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-  })
-  let text = ''
-  child.stdout.on('data', (chunk) => (text += chunk))
-  await until(() => text.includes('curl'), 'it says what to try')
+  await child.printed(/curl/)
   const idle = await rawClient(t, port!)
   idle.send('GET /api/users HTTP/1.1\r\nHost: a\r\n\r\n')
   await idle.receive('Welcome from AUTH service')
   await rawClient(t, port!)
-  process.kill(-child.pid!, 'SIGINT')
-  const startedAt = performance.now()
-  t.deepEqual(await exited, [0, null])
-  t.true(performance.now() - startedAt < 3000)
+  const askedAt = performance.now()
+  child.kill('SIGINT')
+  t.deepEqual(await child.exited, { code: 0, signal: null }, child.output())
+  t.true(performance.now() - askedAt < 60_000, 'idle connections are not waited for')
   await listen(t, port)
   await listen(t, authPort)
 })
 
 test('at the level silent nothing is printed from start to end', async (t) => {
-  const [port] = await freePorts(1)
+  const port = await freePort()
   const cwd = await emptyFolder(t)
   const child = startProcess(
     t,
@@ -247,8 +222,6 @@ test('at the level silent nothing is printed from start to end', async (t) => {
         () => false,
       ),
     'it is there',
-    // It says nothing when it has started, which other tests wait for without a limit of their own.
-    30_000,
   )
   await request(`${url}/nowhere`)
   child.kill('SIGTERM')

@@ -18,7 +18,6 @@ const freshDatabase = sharedPostgres()
 
 /** A gateway where somebody has logged in with each provider. */
 async function lived(t: ExecutionContext) {
-  t.timeout(120_000)
   const { url: databaseUrl } = await freshDatabase(t)
   const there = await oauthNeighbourhood(t, { databaseUrl, demo: true })
   const gateway = await there.start()

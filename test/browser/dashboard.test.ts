@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { useBrowser } from '../support/browser.ts'
 import { configFolder } from '../support/config.ts'
+import { atMost } from '../support/figures.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProcess, type TestProcess } from '../support/processes.ts'
 import { until } from '../support/until.ts'
@@ -23,7 +24,7 @@ async function startProcessGateway(t: ExecutionContext, ports: readonly number[]
   const urls = ports.map((port) => `http://127.0.0.1:${port}`)
   const house = { urls, auth: 'none', openapi: false, 'eject-time': '1s', timeout: '2s' }
   await writeFile(join(cwd, 'gateway.yaml'), JSON.stringify({ services: { house } }))
-  const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', OVERLOAD_DELAY: '0s' }
+  const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' }
   const gateway = startProcess(t, 'src/main.ts', settings, { cwd })
   const [, port] = await gateway.printed(/listens on http:\/\/[\w.]+:(\d+)/)
   return `http://127.0.0.1:${port}`
@@ -60,7 +61,6 @@ const noteStates = `
   look()`
 
 test('an instance that is killed is shown as gone within two seconds, and as back when it is', async (t) => {
-  t.timeout(120_000)
   const houses = await Promise.all([startHouse(t), startHouse(t), startHouse(t)])
   const url = await startProcessGateway(
     t,
@@ -74,15 +74,6 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
   const row = page.locator(`[data-instance="${address}"]`)
   await page.locator('[data-instance][data-state="usable"]').nth(2).waitFor()
   await page.evaluate(noteStates)
-  // On a machine that is busy with other things it is not the gateway that is slow.
-  const pauseMs = Number(
-    await page.evaluate(`new Promise((resolve) => {
-      const from = performance.now()
-      let left = 20
-      const again = () => (left-- === 0 ? resolve((performance.now() - from) / 20) : setTimeout(again, 10))
-      again()
-    })`),
-  )
 
   async function ejectedAt(): Promise<number | undefined> {
     const shown = (await page.evaluate('window.shown')) as { instance: string; state: string; at: number }[]
@@ -91,10 +82,10 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 
   const killedAt = Date.now()
   victim.process.kill('SIGKILL')
-  await until(async () => (await ejectedAt()) !== undefined, 'it is shown as ejected', 60_000)
+  await until(async () => (await ejectedAt()) !== undefined, 'it is shown as ejected')
   const tookMs = (await ejectedAt())! - killedAt
-  t.log(`shown as gone ${tookMs} ms after it was killed; a pause of 10 ms takes ${pauseMs.toFixed(1)} ms`)
-  t.true(tookMs <= 2000 * Math.max(1, pauseMs / 15), `${tookMs} ms`)
+  t.log(`shown as gone ${tookMs} ms after it was killed`)
+  t.true(tookMs <= atMost(2000), `${tookMs} ms`)
   t.regex(await page.locator('.happenings').innerText(), /is ejected/)
 
   await victim.process.exited
@@ -105,7 +96,6 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 })
 
 test('a gateway that goes away is said to be, and the page comes back by itself', async (t) => {
-  t.timeout(120_000)
   const first = await startGateway(t, { file: twoServices })
   const { page, faults } = await openPage(t)(first.url)
   await page.goto(`${first.url}/dashboard`)
@@ -167,7 +157,6 @@ test('a stranger is asked for a token, which opens it and is forgotten with the 
 })
 
 test('services are found by name, route and address, and 300 of them are usable', async (t) => {
-  t.timeout(120_000)
   const services = Object.fromEntries(
     Array.from({ length: 300 }, (_, i) => [
       `service-${String(i).padStart(3, '0')}`,

@@ -4,7 +4,7 @@ import { startDemoProvider } from '../../scripts/demo-provider.ts'
 import { withDemoProvider } from '../../scripts/demo-settings.ts'
 import { startAuthNeighbourhood } from '../support/auth-neighbourhood.ts'
 import { useBrowser } from '../support/browser.ts'
-import { freePorts } from '../support/consul.ts'
+import { freePorts } from '../support/ports.ts'
 import { execute, tryOut } from '../support/swagger-ui.ts'
 import { shared } from '../support/token-server.ts'
 

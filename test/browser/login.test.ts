@@ -5,10 +5,10 @@ import type { Page } from 'playwright-core'
 import { startDemoProvider } from '../../scripts/demo-provider.ts'
 import { withDemoProvider } from '../../scripts/demo-settings.ts'
 import { useBrowser } from '../support/browser.ts'
-import { freePorts } from '../support/consul.ts'
 import { freshEmbedded } from '../support/database.ts'
 import { cookieClient, logInAtDemoProvider } from '../support/demo-login.ts'
 import { startGateway } from '../support/gateway.ts'
+import { freePorts } from '../support/ports.ts'
 import { startProcess } from '../support/processes.ts'
 import { execute, tryOut } from '../support/swagger-ui.ts'
 import { shared } from '../support/token-server.ts'
@@ -195,7 +195,7 @@ async function npmStart(t: Pick<ExecutionContext, 'teardown'>) {
   const [, demo = ''] = await gateway.printed(/^demo provider on (http:\/\/localhost:\d+)$/m)
   await gateway.printed(/munjigi listens on/)
   const url = `http://localhost:${port}`
-  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the gateway is ready', 60_000)
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the gateway is ready')
   return { url, demo, gateway }
 }
 

@@ -6,9 +6,9 @@ import test, { type ExecutionContext } from 'ava'
 import type { Page } from 'playwright-core'
 import { email } from '../support/auth-house.ts'
 import { useBrowser } from '../support/browser.ts'
-import { freePorts } from '../support/consul.ts'
 import { freshEmbedded } from '../support/database.ts'
 import { exampleFolder, nextjsTest, startFrontEnd } from '../support/nextjs.ts'
+import { freePorts } from '../support/ports.ts'
 import { startProcess } from '../support/processes.ts'
 import { shared } from '../support/token-server.ts'
 import { until } from '../support/until.ts'
@@ -120,7 +120,7 @@ nextjsTest('two tabs that renew at once do not end their session', async (t) => 
   const heard = tabs.map(consoleOf)
   for (let round = 1; round <= 5; round += 1) {
     await Promise.all(tabs.map((tab) => tab.getByRole('button', { name: 'New access token' }).click()))
-    await until(() => heard.every((said) => said.length === 2 * round), 'both have new tokens', 60_000)
+    await until(() => heard.every((said) => said.length === 2 * round), 'both have new tokens')
   }
   t.is(new Set(heard.flat()).size, 20, 'each time both got their own')
   for (const tab of tabs) await askAgain(tab)
@@ -230,7 +230,7 @@ nextjsTest('the types of its client are what the gateway’s document says now',
   const { gateway } = await started()
   const knowsHouse = async () =>
     (await (await fetch(`${gateway}/openapi.json`)).text()).includes('/api/user/me')
-  await until(knowsHouse, 'the house’s document is in', 60_000)
+  await until(knowsHouse, 'the house’s document is in')
   const generator = join(exampleFolder, 'node_modules/openapi-typescript/bin/cli.js')
   const { stdout } = await promisify(execFile)(process.execPath, [generator, `${gateway}/openapi.json`])
   const committed = await readFile(join(exampleFolder, 'src/gateway-api.d.ts'), 'utf8')
@@ -249,7 +249,6 @@ async function startAll(t: Pick<ExecutionContext, 'teardown'>) {
     DEMO_PROVIDER_PORT: String(demoPort),
     DATABASE_URL: '',
     DATA_DIR: dirname((await freshEmbedded(t)).dataDir),
-    OVERLOAD_DELAY: '0s',
     CORS_ORIGINS: origins.join(','),
     LOGIN_RETURN_URLS: origins.map((origin) => `${origin}/logged-in`).join(','),
   })
@@ -260,7 +259,7 @@ async function startAll(t: Pick<ExecutionContext, 'teardown'>) {
     startFrontEnd(t, gateway, quietPort, { SHOW_TOKENS: 'false' }),
     process.printed(/munjigi listens on/),
   ])
-  await until(async () => (await fetch(`${gateway}/readyz`)).status === 200, 'the gateway is ready', 60_000)
+  await until(async () => (await fetch(`${gateway}/readyz`)).status === 200, 'the gateway is ready')
   return { gateway, demo, front, quiet }
 }
 

@@ -167,7 +167,7 @@ test('the query is part of the key, letter by letter', async (t) => {
 test('two services that see the same path have each their own replies', async (t) => {
   const named = (name: string) => httpUpstream(t, (_incoming, response) => response.end(name))
   const [users, orders] = [await named('users'), await named('orders')]
-  const common = { auth: 'none', openapi: false, cache: '30s' }
+  const common = { auth: 'none', openapi: false, cache: '10m' }
   const { url } = await startGateway(t, {
     file: {
       services: {
@@ -184,7 +184,7 @@ test('two services that see the same path have each their own replies', async (t
 test('what the canary answered is not taken for the stable service’s, nor the other way round', async (t) => {
   const named = (name: string) => httpUpstream(t, (_incoming, response) => response.end(name))
   const [stable, canary] = [await named('stable'), await named('canary')]
-  const common = { openapi: false, cache: '30s', auth: 'none' }
+  const common = { openapi: false, cache: '10m', auth: 'none' }
   const { url } = await startGateway(t, {
     file: {
       services: {

@@ -1,6 +1,7 @@
 import http, { type ServerResponse } from 'node:http'
 import test from 'ava'
 import { type CachedHouse, cachedHouse, tell } from '../support/cached-house.ts'
+import { inCalm } from '../support/calm.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
 import { scrape } from '../support/scrape.ts'
@@ -121,19 +122,22 @@ test('a reply that breaks off is nobody else’s: whoever waited for it asks for
   t.is((await house.ask('/x')).body, 'whole')
 })
 
-test('nobody waits longer than half of the route’s deadline', async (t) => {
-  const house = await cachedHouse(
-    t,
-    (_incoming, response) => {
-      if (house.asked.length > 1) tell(response, { body: 'second' })
-    },
-    { timeout: '1s', retries: 0 },
-  )
-  const first = house.ask('/x')
-  await until(() => house.asked.length === 1, 'the house is asked')
-  t.is((await house.ask('/x')).body, 'second')
-  t.is((await first).status, 504)
-})
+test(
+  'nobody waits longer than half of the route’s deadline',
+  inCalm(async (t) => {
+    const house = await cachedHouse(
+      t,
+      (_incoming, response) => {
+        if (house.asked.length > 1) tell(response, { body: 'second' })
+      },
+      { timeout: '1s', retries: 0 },
+    )
+    const first = house.ask('/x')
+    await until(() => house.asked.length === 1, 'the house is asked')
+    t.is((await house.ask('/x')).body, 'second')
+    t.is((await first).status, 504)
+  }),
+)
 
 test('a client that takes nothing of its reply is not waited for: another request takes the place of its own', async (t) => {
   const body = Buffer.alloc(200_000, 'a')
@@ -181,7 +185,7 @@ test('a stale reply is given while one request brings the next one', async (t) =
   await house.ask('/x')
   for (const { body, headers } of await Promise.all(many(house, '/x', 10))) {
     t.is(body, 'old')
-    t.regex(String(headers['cache-status']), /^munjigi; hit; ttl=-1\d$/)
+    t.regex(String(headers['cache-status']), /^munjigi; hit; ttl=-\d\d$/)
   }
   await until(() => answer !== undefined, 'the house is asked')
   t.is((await house.ask('/x')).body, 'old')
@@ -216,9 +220,7 @@ test('where a reply was for one alone, the next requests for its key do not wait
   await house.ask('/x')
   const silent = leaver(house, '/x')
   await until(() => house.asked.length === 2, 'the house is asked')
-  const startedAt = performance.now()
   t.is((await house.ask('/x')).body, 'own')
-  // Who waits does so for 5 s.
-  t.true(performance.now() - startedAt < 4500)
+  t.is(house.asked.length, 3)
   silent.destroy()
 })

@@ -86,7 +86,7 @@ for (const [who, changing, reading] of [
       count += 1
       response.end(String(count))
     })
-    const common = { urls: house.origin, openapi: false, cache: '30s', auth: 'none' }
+    const common = { urls: house.origin, openapi: false, cache: '10m', auth: 'none' }
     const { url } = await startGateway(t, {
       file: {
         services: {

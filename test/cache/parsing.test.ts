@@ -3,6 +3,7 @@ import { parseCacheControl } from '../../src/cache/cache-control.ts'
 import { isNotModified } from '../../src/cache/conditional.ts'
 import { varyOf } from '../../src/cache/entry.ts'
 import { httpDate } from '../../src/cache/http-date.ts'
+import { cpuMs } from '../support/figures.ts'
 
 for (const [text, directives] of [
   ['', {}],
@@ -30,11 +31,11 @@ for (const [text, directives] of [
 }
 
 test('a Cache-Control of 64 KB of anything is read in no time', (t) => {
-  const startedAt = performance.now()
   for (const piece of ['"', 'a="', 'a="\\', ',', 'a=,', 'a ', '\\"', 'a="b"x']) {
-    parseCacheControl(piece.repeat(65_536 / piece.length))
+    const text = piece.repeat(65_536 / piece.length)
+    const took = cpuMs(() => void parseCacheControl(text))
+    t.true(took < 2000, `${piece}… took ${took} ms`)
   }
-  t.true(performance.now() - startedAt < 20_000)
 })
 
 test('a stored error is not judged by conditions', (t) => {

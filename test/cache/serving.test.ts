@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { cachedHouse, tell } from '../support/cached-house.ts'
+import { inCalm } from '../support/calm.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { keepAliveAgent, request } from '../support/request.ts'
@@ -126,7 +127,7 @@ test('a stale reply is renewed by a 304, with what the 304 says and without what
     },
   ])
   await house.ask('/x')
-  for (const status of [/^munjigi; fwd=stale; fwd-status=304; stored$/, /^munjigi; hit; ttl=59\d$/]) {
+  for (const status of [/^munjigi; fwd=stale; fwd-status=304; stored$/, /^munjigi; hit; ttl=5\d\d$/]) {
     const reply = await house.ask('/x')
     t.like(reply.headers, { 'x-a': '2', 'x-b': '1', 'x-c': '2', 'cache-control': 'max-age=600' })
     t.is(reply.headers['content-type'], undefined)
@@ -184,7 +185,7 @@ test('a reply that was renewed by a 304 without a date is as old as the 304, not
       )
     }
   })
-  const { url } = await startGatewayFor(t, house.origin, { cache: '30s' })
+  const { url } = await startGatewayFor(t, house.origin, { cache: '10m' })
   for (let round = 0; round < 3; round++) t.is((await request(`${url}/api/house/x`)).body, 'body')
   t.is(house.requests.length, 2)
 })
@@ -213,31 +214,34 @@ test('a stored reply is given where the house cannot be reached, as long as it p
   t.is(reply.headers['cache-status'], 'munjigi; fwd=stale; detail=upstream_reset')
 })
 
-test('also where it is silent until the deadline, and where its error never ends', async (t) => {
-  const house = await cachedHouse(
-    t,
-    (_incoming, response) => {
-      const count = house.asked.length
-      if (count === 1) {
-        tell(response, {
-          headers: { age: 90, 'cache-control': 'max-age=60, stale-if-error=600' },
-          body: 'body',
-        })
-      } else if (count > 2) {
-        response.writeHead(503)
-        response.write('and so on')
-      }
-    },
-    { retries: 0, timeout: '2s' },
-  )
-  await house.ask('/x')
-  t.is((await house.ask('/x')).headers['cache-status'], 'munjigi; fwd=stale; detail=upstream_timeout')
-  const agent = keepAliveAgent(t)
-  const reply = await house.ask('/x', { agent })
-  t.is(reply.headers['cache-status'], 'munjigi; fwd=stale; fwd-status=503; detail=stale-if-error')
-  t.is(reply.body, 'body')
-  t.is((await house.ask('/x', { agent })).body, 'body')
-})
+test(
+  'also where it is silent until the deadline, and where its error never ends',
+  inCalm(async (t) => {
+    const house = await cachedHouse(
+      t,
+      (_incoming, response) => {
+        const count = house.asked.length
+        if (count === 1) {
+          tell(response, {
+            headers: { age: 90, 'cache-control': 'max-age=60, stale-if-error=600' },
+            body: 'body',
+          })
+        } else if (count > 2) {
+          response.writeHead(503)
+          response.write('and so on')
+        }
+      },
+      { retries: 0, timeout: '2s' },
+    )
+    await house.ask('/x')
+    t.is((await house.ask('/x')).headers['cache-status'], 'munjigi; fwd=stale; detail=upstream_timeout')
+    const agent = keepAliveAgent(t)
+    const reply = await house.ask('/x', { agent })
+    t.is(reply.headers['cache-status'], 'munjigi; fwd=stale; fwd-status=503; detail=stale-if-error')
+    t.is(reply.body, 'body')
+    t.is((await house.ask('/x', { agent })).body, 'body')
+  }),
+)
 
 test('CORS is of this reply’s reader, not of him for whom it was stored', async (t) => {
   const house = await cachedHouse(

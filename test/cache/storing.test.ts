@@ -25,7 +25,7 @@ for (const [what, bytes] of Object.entries(cutReplies)) {
           setImmediate(end, socket)
         }
       })
-      const { url } = await startGatewayFor(t, house.origin, { cache: '30s', retries: 0 })
+      const { url } = await startGatewayFor(t, house.origin, { cache: '10m', retries: 0 })
       await request(`${url}/api/house/x`).catch(() => {})
       t.is((await request(`${url}/api/house/x`)).body, 'whole')
       t.is(house.requests.length, 2)

@@ -15,6 +15,7 @@ import {
   startDatabase,
 } from '../support/database.ts'
 import { startGateway } from '../support/gateway.ts'
+import { bareEnvironment } from '../support/processes.ts'
 import { keptLog } from '../support/replicas.ts'
 import { request } from '../support/request.ts'
 import { createTestProvider, startTokenProvider } from '../support/token-provider.ts'
@@ -44,7 +45,7 @@ async function munjigi(
 /** The same as an operator does, in a process of its own. */
 function munjigiProcess(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
   return new Promise<{ code: number; output: string; errors: string }>((done) => {
-    const options = { cwd, env: { PATH: process.env.PATH, ...patient, ...env } }
+    const options = { cwd, env: { ...bareEnvironment, ...patient, ...env } }
     execFile(process.execPath, [resolve('src/munjigi.ts'), ...args], options, (error, output, errors) => {
       done({ code: error === null ? 0 : Number(error.code), output, errors })
     })

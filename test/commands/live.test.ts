@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import { runCommand } from '../../src/commands/run.ts'
 import { configFolder } from '../support/config.ts'
 import { startGateway } from '../support/gateway.ts'
-import { startProcess } from '../support/processes.ts'
+import { bareEnvironment, startProcess } from '../support/processes.ts'
 import { publishedServices } from '../support/published-services.ts'
 import { deadOrigin, httpUpstream } from '../support/upstream.ts'
 
@@ -134,7 +134,7 @@ test('explain tells of what a service has been given beside its path', async (t)
     'at most 60 % of the instances at once, but always one of two or more$',
     'slow start  a new instance comes to its share within 30 s',
     'limit       5 at a time for each instance; 7 more wait, for 2 s at most',
-    'timeouts    connection 2 s, reply 3 s',
+    'timeouts    connection 60 s, reply 3 s',
   ]) {
     t.regex(shop, new RegExp(line, 'm'))
   }
@@ -192,7 +192,7 @@ test('explain tells people what becomes of a request', async (t) => {
     'instances  2 of 2 come into question, by p2c',
     '           127.0.0.1:8  usable  0 in flight',
     '           127.0.0.1:9  usable  0 in flight',
-    'timeouts   connection 2 s, reply 15 s, silence in a body 60 s',
+    'timeouts   connection 60 s, reply 15 s, silence in a body 60 s',
     'retries    1 where no connection came about: it was not sent',
     '           1 where the connection broke before a reply; with a body 0',
     "           no more than 20 % of the service's requests of the last 10 s, but 3 a second",
@@ -355,7 +355,7 @@ test('as processes: a gateway in production is asked on its admin port', async (
   const [, admin = ''] = await gateway.printed(/admin endpoints on (http:[\w.:/]+)\/admin/)
   const run = (...args: string[]) =>
     new Promise<{ code: number; output: string; errors: string }>((done) => {
-      const options = { cwd, env: { PATH: process.env.PATH, ...env, ADMIN_PORT: new URL(admin).port } }
+      const options = { cwd, env: { ...bareEnvironment, ...env, ADMIN_PORT: new URL(admin).port } }
       execFile(process.execPath, [resolve('src/munjigi.ts'), ...args], options, (error, output, errors) =>
         done({ code: error === null ? 0 : Number(error.code), output, errors }),
       )

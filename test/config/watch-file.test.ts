@@ -1,10 +1,11 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { errorCode } from '../../src/config/environment.ts'
 import type { FileText } from '../../src/config/routing.ts'
 import { type WatchFileOptions, watchFile } from '../../src/config/watch-file.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { configFolder } from '../support/config.ts'
 import { until } from '../support/until.ts'
 

@@ -6,7 +6,6 @@ import { httpUpstream } from '../support/upstream.ts'
 import { startWorkers } from '../support/workers.ts'
 
 test('with several workers it shows what all of them do, whichever it is open at', async (t) => {
-  t.timeout(120_000)
   const held: (() => void)[] = []
   const { origin } = await httpUpstream(t, (incoming, reply) => {
     if (incoming.url?.endsWith('held')) held.push(() => reply.end())
@@ -27,6 +26,6 @@ test('with several workers it shows what all of them do, whichever it is open at
     late.close()
     return (points?.house ?? []).reduce((sum: number, [, requests]: number[]) => sum + requests!, 0)
   }
-  await until(async () => (await counted()) === 26, 'all are counted, once each', 60_000)
+  await until(async () => (await counted()) === 26, 'all are counted, once each')
   t.is(await counted(), 26)
 })

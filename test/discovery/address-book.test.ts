@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { z } from 'zod'
 import { type AddressBookOptions, createAddressBook } from '../../src/discovery/address-book.ts'
 import type { DiscoverySource, Service } from '../../src/discovery/source.ts'
 import type { Table } from '../../src/discovery/table.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { startGateway } from '../support/gateway.ts'
 import { type HandSource, handSource, recordedLog, service } from '../support/hand-source.ts'
 import { publishedServices } from '../support/published-services.ts'
@@ -106,7 +107,7 @@ test('a clock that is set back delays no change', async (t) => {
   source.publish([service('users', [a])])
   clock.ms -= 3_600_000
   source.publish([service('users', [b])])
-  await until(() => instancesOf(book.current(), 'users')?.[0] === b, 'the change is applied', 8000)
+  await until(() => instancesOf(book.current(), 'users')?.[0] === b, 'the change is applied')
   t.pass()
 })
 
@@ -208,7 +209,7 @@ test('a hold that runs out is noticed without a word from any source', async (t)
   book.start()
   source.publish([service('users', [a])])
   source.publish([])
-  await until(() => instancesOf(book.current(), 'users')?.length === 0, 'the hold runs out', 5000)
+  await until(() => instancesOf(book.current(), 'users')?.length === 0, 'the hold runs out')
   t.pass()
 })
 

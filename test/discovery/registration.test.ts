@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { consulSettings } from '../../src/discovery/consul/settings.ts'
@@ -9,6 +7,9 @@ import { consulSource } from '../../src/discovery/sources/consul.ts'
 import type { Log } from '../../src/observability/log.ts'
 import { consulTest, startConsul, type TestConsul } from '../support/consul.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
+import { atMost } from '../support/figures.ts'
+import { listenOnOwnPort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
 import { watchSource } from '../support/watch-source.ts'
 
 const consulAt = (address: string) =>
@@ -18,14 +19,13 @@ const consulAt = (address: string) =>
 async function startHouse(t: ExecutionContext) {
   let status = 200
   const server = createServer((_request, reply) => reply.writeHead(status).end())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   t.teardown(() => {
     server.close()
     server.closeAllConnections()
   })
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     answer(next: number) {
       status = next
     },
@@ -61,11 +61,7 @@ function makeRegistration(
 }
 
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`)
-    await sleep(20)
-  }
+  await until(() => holds().catch(() => false), what)
 }
 
 const isKnown = async ({ client }: TestConsul, id: string) => id in (await client.agent.service.list())
@@ -81,7 +77,7 @@ consulTest('a service that registers is found at once, with its tags and meta', 
   const startedAt = performance.now()
   await makeRegistration(t, consul.address, house.port).start()
   const [auth] = await watched.until((services) => services[0]?.instances.length === 1)
-  t.true(performance.now() - startedAt < 1000)
+  t.true(performance.now() - startedAt < atMost(1000))
   t.is(auth?.instances[0]?.origin, `http://127.0.0.1:${house.port}`)
   t.deepEqual(auth?.description, { enable: true, path: ['/api/users'] })
   const services = await consul.client.agent.service.list()
@@ -148,7 +144,7 @@ consulTest('stop takes 2 s at most though the agent is frozen, and does not thro
   consul.freeze()
   const startedAt = performance.now()
   await registration.stop()
-  t.true(performance.now() - startedAt < 3000)
+  t.true(performance.now() - startedAt < atMost(3000))
   t.regex(registration.lines.at(-1) ?? '', /could not be deregistered: Consul: PUT .*timed out/)
 })
 

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { createLookup } from '../../src/discovery/table.ts'
+import { cpuMs } from '../support/figures.ts'
 
 const routes = (...prefixes: string[]) => prefixes.map((prefix) => ({ prefix }))
 
@@ -60,9 +61,9 @@ test('looking a path of 16 KB up takes no time to speak of', (t) => {
     '/long'.repeat(3276),
     `/long${'/a'.repeat(8000)}b`,
   ]) {
-    const startedAt = performance.now()
-    for (let i = 0; i < 100; i += 1) find(path)
-    const took = performance.now() - startedAt
+    const took = cpuMs(() => {
+      for (let i = 0; i < 100; i += 1) find(path)
+    })
     t.true(took < 500, `100 look-ups took ${took} ms`)
   }
 })

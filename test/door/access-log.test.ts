@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { createLog } from '../../src/observability/log.ts'
+import { inCalm } from '../support/calm.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
 import { startIssuer } from '../support/issuer.ts'
 import { rawClient } from '../support/raw-client.ts'
@@ -98,47 +99,52 @@ test('a WebSocket handshake that is declined has its line too', async (t) => {
 })
 
 for (const format of ['people', 'json'] as const) {
-  test(`${format}: no secret of a request or reply is in any line, whatever becomes of it`, async (t) => {
-    const { url, port, lines, accessLines } = await talkativeGateway(t, format, { REQUEST_TIMEOUT: '300ms' })
-    const secrets = [
-      'secret-in-query',
-      'secret-token',
-      'cookie-of-client',
-      'cookie-of-house',
-      'secret-in-body',
-      'body-of-house',
-      'secret-in-header',
-      'secret-user',
-      'secret-fragment',
-    ]
-    const head = (path: string, more = '') =>
-      `POST ${path}?code=secret-in-query HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-token\r\nCookie: session=cookie-of-client\r\nX-Api-Key: secret-in-header\r\nConnection: close\r\nContent-Length: 14\r\n${more}\r\nsecret-in-body`
-    const requests = [
-      head('/api/user/login'),
-      head('/api/fail'),
-      head('/api/slow'),
-      head('/api/dead'),
-      head('/api/closed'),
-      head('/nowhere'),
-      head('/livez'),
-      head('/api/%2e%2e/'),
-      head('/api/user/login', 'Bad Header secret-in-header\r\n'),
-      head('/api/user/login', 'Transfer-Encoding: chunked\r\n'),
-      'GET http://secret-user:secret-token@a/api/user HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
-      'GET /api/user#secret-fragment HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
-      'CONNECT secret-user:443 HTTP/1.1\r\nHost: a\r\n\r\n',
-      'GET /api/fail?code=secret-in-query HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: Bearer secret-token\r\nSec-WebSocket-Protocol: secret-token\r\n\r\n',
-      'secret-token\r\n\r\n',
-    ]
-    for (const text of requests) {
-      const client = await rawClient(t, port)
-      client.send(text)
-      await client.ended()
-    }
-    await request(`${url}/api/user/login?code=secret-in-query`)
-    await until(() => accessLines().length === requests.length + 1, 'all lines')
-    for (const secret of secrets) t.false(lines.join('').includes(secret), secret)
-  })
+  test(
+    `${format}: no secret of a request or reply is in any line, whatever becomes of it`,
+    inCalm(async (t) => {
+      const { url, port, lines, accessLines } = await talkativeGateway(t, format, {
+        REQUEST_TIMEOUT: '300ms',
+      })
+      const secrets = [
+        'secret-in-query',
+        'secret-token',
+        'cookie-of-client',
+        'cookie-of-house',
+        'secret-in-body',
+        'body-of-house',
+        'secret-in-header',
+        'secret-user',
+        'secret-fragment',
+      ]
+      const head = (path: string, more = '') =>
+        `POST ${path}?code=secret-in-query HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-token\r\nCookie: session=cookie-of-client\r\nX-Api-Key: secret-in-header\r\nConnection: close\r\nContent-Length: 14\r\n${more}\r\nsecret-in-body`
+      const requests = [
+        head('/api/user/login'),
+        head('/api/fail'),
+        head('/api/slow'),
+        head('/api/dead'),
+        head('/api/closed'),
+        head('/nowhere'),
+        head('/livez'),
+        head('/api/%2e%2e/'),
+        head('/api/user/login', 'Bad Header secret-in-header\r\n'),
+        head('/api/user/login', 'Transfer-Encoding: chunked\r\n'),
+        'GET http://secret-user:secret-token@a/api/user HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+        'GET /api/user#secret-fragment HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+        'CONNECT secret-user:443 HTTP/1.1\r\nHost: a\r\n\r\n',
+        'GET /api/fail?code=secret-in-query HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: Bearer secret-token\r\nSec-WebSocket-Protocol: secret-token\r\n\r\n',
+        'secret-token\r\n\r\n',
+      ]
+      for (const text of requests) {
+        const client = await rawClient(t, port)
+        client.send(text)
+        await client.ended()
+      }
+      await request(`${url}/api/user/login?code=secret-in-query`)
+      await until(() => accessLines().length === requests.length + 1, 'all lines')
+      for (const secret of secrets) t.false(lines.join('').includes(secret), secret)
+    }),
+  )
 
   test(`${format}: no byte of a path or method can begin a new line or move a terminal's cursor`, async (t) => {
     const { port, lines, accessLines } = await talkativeGateway(t, format)

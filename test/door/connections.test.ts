@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { createConnections } from '../../src/door/connections.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { rawClient } from '../support/raw-client.ts'
+import { patienceMs } from '../support/until.ts'
 
 const ask = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -28,7 +30,7 @@ function stall(ms: number): void {
 
 test('a request that has come before an idle connection is closed is served, though the process was busy', async (t) => {
   const { server, connections, client } = await start(t)
-  const closing = connections.close(AbortSignal.timeout(60_000))
+  const closing = connections.close(AbortSignal.timeout(patienceMs))
   while (server.listening) await new Promise(setImmediate)
   client.send(ask)
   stall(300)
@@ -41,7 +43,7 @@ test('connections that were made before the server takes no more are served, tho
   const { connections, port } = await start(t)
   const clients = Array.from({ length: 20 }, () => rawClient(t, port))
   // They are made by the kernel at once; the server hears of them when its turn comes.
-  const closing = connections.close(AbortSignal.timeout(60_000))
+  const closing = connections.close(AbortSignal.timeout(patienceMs))
   for (const client of await Promise.all(clients)) {
     client.send(ask)
     await client.receive('ok')
@@ -53,9 +55,9 @@ test('connections that were made before the server takes no more are served, tho
 test('an idle connection that is to be spared stays open for longer than replies have promised', async (t) => {
   const { connections, client } = await start(t)
   connections.watch(true)
-  const closing = connections.close(AbortSignal.timeout(60_000))
-  const closedAt = client.ended().then(() => performance.now())
   const startedAt = performance.now()
+  const closing = connections.close(AbortSignal.timeout(patienceMs))
+  const closedAt = client.ended().then(() => performance.now())
   await closing
   const keptMs = (await closedAt) - startedAt
   t.true(keptMs > 5500, `closed after ${keptMs} ms`)

@@ -3,7 +3,8 @@ import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { startProcess, type TestProcess } from '../support/processes.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
@@ -26,12 +27,7 @@ async function gateway(
   t.teardown(() => rm(cwd, { recursive: true, force: true }))
   const services = { house: { urls: [house.origin], auth: 'none', openapi: false, timeout: '60s' } }
   await writeFile(join(cwd, 'gateway.yaml'), JSON.stringify({ services }))
-  const child = startProcess(
-    t,
-    'src/main.ts',
-    { HOST: '127.0.0.1', PORT: '0', OVERLOAD_DELAY: '0s', ...env },
-    { cwd },
-  )
+  const child = startProcess(t, 'src/main.ts', { HOST: '127.0.0.1', PORT: '0', ...env }, { cwd })
   const [, url = ''] = await child.printed(/listens on (http:\/\/127\.0\.0\.1:\d+)/)
   const { port } = new URL(url)
   await until(async () => (await request(`${url}/readyz`)).status === 200, 'it is ready')
@@ -63,7 +59,7 @@ async function timed(child: TestProcess, startedAt = performance.now()) {
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} under load: readiness fails first, then connections are told to close, and no request fails`, async (t) => {
     const house = await slowHouse(t)
-    const child = await gateway(t, house, { DRAIN_DELAY: '800ms', DRAIN_TIMEOUT: '60s' })
+    const child = await gateway(t, house, { DRAIN_DELAY: '800ms', DRAIN_TIMEOUT: '5m' })
     const { url } = child
     const seen: { status: number; connection: string | undefined; signalled: boolean }[] = []
     const failures: unknown[] = []
@@ -108,7 +104,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.deepEqual([status, body, headers.connection], [200, 'done', 'close'])
     const { code, tookMs } = await timed(child)
     t.is(code, 0)
-    t.true(tookMs < 30_000, `it lived on for ${tookMs} ms`)
+    t.true(tookMs < 60_000, `it lived on for ${tookMs} ms`)
     t.is(child.errors(), '')
   })
 }
@@ -116,14 +112,14 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 test('a request that takes longer than DRAIN_TIMEOUT is cut, and the exit is in good order all the same', async (t) => {
   const house = await slowHouse(t)
   const child = await gateway(t, house, { DRAIN_TIMEOUT: '500ms' })
-  const cut = t.throwsAsync(request(`${child.url}/api/house/30000`))
+  const cut = t.throwsAsync(request(`${child.url}/api/house/6000000`))
   await until(() => house.connections.open === 1, 'the request is at the house')
   const signalledAt = performance.now()
   child.kill('SIGTERM')
   const { code, tookMs } = await timed(child, signalledAt)
   await cut
   t.is(code, 0)
-  t.true(tookMs >= 500 && tookMs < 20_000, `it took ${tookMs} ms`)
+  t.true(tookMs >= 500 && tookMs < 60_000, `it took ${tookMs} ms`)
   await until(() => house.connections.open === 0, 'the house is let go')
 })
 
@@ -133,15 +129,15 @@ test('everything that can hang on to a connection at once does not hold the proc
   const send = async (text: string) => (await rawClient(t, child.port)).send(text)
   await rawClient(t, child.port)
   await send('GET /api/house/1 HTTP/1.1\r\nHost: a\r\nX-Half: ')
-  await send('POST /api/house/60000 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
-  await send('GET /api/house/60000 HTTP/1.1\r\nHost: a\r\n\r\n')
-  await send(handshake('/api/house/60000'))
+  await send('POST /api/house/600000 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
+  await send('GET /api/house/600000 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await send(handshake('/api/house/600000'))
   await send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n')
   await until(() => house.connections.open >= 3, 'they are at the house')
   child.kill('SIGTERM')
   const { code, tookMs } = await timed(child)
   t.is(code, 0)
-  t.true(tookMs < 30_000, `it took ${tookMs} ms`)
+  t.true(tookMs < 60_000, `it took ${tookMs} ms`)
 })
 
 test('with nothing in flight it ends at once: idle connections, silent ones and WebSockets do not hold it', async (t) => {
@@ -151,7 +147,7 @@ test('with nothing in flight it ends at once: idle connections, silent ones and 
     )
     socket.once('end', () => socket.end())
   })
-  const child = await gateway(t, house, { DRAIN_TIMEOUT: '60s' })
+  const child = await gateway(t, house, { DRAIN_TIMEOUT: '5m' })
   await rawClient(t, child.port)
   const idle = await rawClient(t, child.port)
   idle.send('GET /api/house HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -162,7 +158,7 @@ test('with nothing in flight it ends at once: idle connections, silent ones and 
   child.kill('SIGTERM')
   const { code, tookMs } = await timed(child)
   t.is(code, 0)
-  t.true(tookMs < 5000, `it took ${tookMs} ms`)
+  t.true(tookMs < 60_000, `it took ${tookMs} ms`)
 })
 
 test('a download in progress is finished, though its head promised to keep the connection', async (t) => {
@@ -171,7 +167,7 @@ test('a download in progress is finished, though its head promised to keep the c
     response.write('hello')
     setTimeout(() => response.end('world'), 1000)
   })
-  const child = await gateway(t, house, { DRAIN_TIMEOUT: '60s' })
+  const child = await gateway(t, house, { DRAIN_TIMEOUT: '5m' })
   const client = await rawClient(t, child.port)
   client.send('GET /api/house HTTP/1.1\r\nHost: a\r\n\r\n')
   await client.receive('hello')
@@ -180,7 +176,7 @@ test('a download in progress is finished, though its head promised to keep the c
   t.regex((await client.ended()).text, /helloworld$/)
   const { code, tookMs } = await ended
   t.is(code, 0)
-  t.true(tookMs < 30_000, `it took ${tookMs} ms`)
+  t.true(tookMs < 60_000, `it took ${tookMs} ms`)
 })
 
 test('a request that comes on an idle connection after the doors have closed is answered, and told to close', async (t) => {
@@ -212,8 +208,8 @@ test('a second signal right behind the first changes nothing', async (t) => {
 
 test('a person who asks again after two seconds is let out at once', async (t) => {
   const house = await slowHouse(t)
-  const child = await gateway(t, house, { DRAIN_TIMEOUT: '60s' })
-  request(`${child.url}/api/house/60000`).catch(() => {})
+  const child = await gateway(t, house, { DRAIN_TIMEOUT: '5m' })
+  request(`${child.url}/api/house/600000`).catch(() => {})
   await until(() => house.connections.open === 1, 'the request is at the house')
   const again = setInterval(() => child.kill('SIGINT'), 200)
   t.teardown(() => clearInterval(again))

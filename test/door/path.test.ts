@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { checkTarget } from '../../src/door/path.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { ambiguousPaths, decodeFully, generateTarget, plainPaths } from '../support/ambiguous-paths.ts'
+import { cpuMs } from '../support/figures.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { seeded } from '../support/seeded.ts'
@@ -89,10 +90,8 @@ test('a path of 16 KB is read in a few milliseconds, whatever it is made of', (t
     for (const end of ['', '"', '%', '/..', '\n']) {
       for (const start of ['/', 'http://', 'http://a/']) {
         const target = start + piece.repeat(16_384 / piece.length) + end
-        const startedAt = performance.now()
-        checkedOrUndefined(target)
-        const took = performance.now() - startedAt
-        t.true(took < 250, `${start}${piece}…${end} took ${took} ms`)
+        const took = cpuMs(() => checkedOrUndefined(target))
+        t.true(took < 500, `${start}${piece}…${end} took ${took} ms`)
       }
     }
   }

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener } from 'node:http'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { createDoorServer, type DoorServerOptions } from '../../src/door/server.ts'
 import type { GatewayError } from '../../src/errors.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { request } from '../support/request.ts'
-import { until } from '../support/until.ts'
+import { patienceMs, until } from '../support/until.ts'
 import { httpUpstream, scriptedUpstream } from '../support/upstream.ts'
 
 const allMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
@@ -139,7 +140,7 @@ test('a chunk that is none in mid-body breaks a reply off that has begun', async
   await client.receive('half')
   client.send('zz\r\n')
   const { text } = await client.ended()
-  t.false(text.includes('400'))
+  t.false(text.includes('HTTP/1.1 400'))
   t.false(text.endsWith('0\r\n\r\n'))
   t.is(unparsable.length, 0)
 })
@@ -314,7 +315,7 @@ test('listening on a port that is taken is rejected', async (t) => {
   await t.throwsAsync(second.listen(port, '127.0.0.1'), { code: 'EADDRINUSE' })
 })
 
-const soon = 1500
+const soon = 60_000
 
 async function closesSoon(t: ExecutionContext, closing: Promise<void>): Promise<void> {
   const startedAt = performance.now()
@@ -329,7 +330,7 @@ test('closing takes no more connections, and ends idle ones and those that never
   const idle = await rawClient(t, port)
   idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await idle.receive('ok')
-  const closing = server.close(AbortSignal.timeout(20_000))
+  const closing = server.close(AbortSignal.timeout(patienceMs))
   await closesSoon(t, closing)
   await t.throwsAsync(request(url), { code: 'ECONNREFUSED' })
   await Promise.all([silent.ended(), idle.ended()])
@@ -341,7 +342,7 @@ test('a request that was on its way when closing began is answered', async (t) =
     response.end('ok')
   })
   const idle = await rawClient(t, port)
-  const closing = server.close(AbortSignal.timeout(20_000))
+  const closing = server.close(AbortSignal.timeout(patienceMs))
   idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   t.regex((await idle.ended()).text, /ok$/)
   await closesSoon(t, closing)
@@ -357,7 +358,7 @@ test('a reply that had begun before closing is finished, and its connection ends
   const client = await rawClient(t, port)
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await client.receive('half')
-  const closing = server.close(AbortSignal.timeout(20_000))
+  const closing = server.close(AbortSignal.timeout(patienceMs))
   setTimeout(() => finish(), 300)
   t.regex((await client.ended()).text, /halfhalf$/)
   await closesSoon(t, closing)

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { createCors } from '../../src/door/cors.ts'
 import { createSecureReply } from '../../src/door/security-headers.ts'
 import { createDoorServer } from '../../src/door/server.ts'
 import { createTurnAway, type TurnAwayOptions } from '../../src/door/turn-away.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { codeOf, keepAliveAgent, request } from '../support/request.ts'
@@ -105,25 +106,17 @@ test('a gateway whose event loop is late turns requests and WebSockets away, and
     }
   }
   void work()
-  await until(
-    async () => {
-      const reply = await request(`${url}/api/house`)
-      return reply.status === 503 && codeOf(reply) === 'overloaded'
-    },
-    'a request is turned away',
-    60_000,
-  )
+  await until(async () => {
+    const reply = await request(`${url}/api/house`)
+    return reply.status === 503 && codeOf(reply) === 'overloaded'
+  }, 'a request is turned away')
   for (const path of ['/livez', '/readyz', '/admin/routes']) {
     for (let i = 0; i < 10; i++) t.is((await request(url + path)).status, 200, path)
   }
-  await until(
-    async () => {
-      const opened = await openWebSocket(t, `${url}/api/house`).catch((error: unknown) => error)
-      return opened instanceof DeclinedError && opened.response.headers['retry-after'] === '1'
-    },
-    'a WebSocket is turned away',
-    60_000,
-  )
+  await until(async () => {
+    const opened = await openWebSocket(t, `${url}/api/house`).catch((error: unknown) => error)
+    return opened instanceof DeclinedError && opened.response.headers['retry-after'] === '1'
+  }, 'a WebSocket is turned away')
   t.false(access.some(({ errorCode }) => errorCode === 'overloaded'))
   t.is(lines.filter(({ message }) => message.startsWith('overloaded: ')).length, 1)
 })

@@ -87,7 +87,7 @@ row(
     const closed = sockets.map((socket) => once(socket, 'close'))
     await house.close()
     await Promise.all(closed)
-    await until(async () => (await openSockets(process.pid)) <= idle, 'nothing is left open', 30_000)
+    await until(async () => (await openSockets(process.pid)) <= idle, 'nothing is left open')
     t.true(kb <= 2 * mostKb + garbageKb / count, `${kb} KB each`)
     see(
       `${count} WebSockets, all echo: ${kb.toFixed(1)} KB each for both connections, nothing left open after the house`,
@@ -153,20 +153,21 @@ row(
   'overload',
   async (t, see) => {
     const house = await httpUpstream(t, (_request, response) => response.end('ok'))
-    const rate = 1.5 * (await capacity(t, house.origin))
+    // In the suite what else the machine has to do may end between the two.
+    const times = scaled(5, 1.5)
+    const rate = times * (await capacity(t, house.origin))
     const { gateway, accepted, refused, probeMs } = await load(t, house.origin, rate, limit)
     t.true(accepted.length > 0)
     t.true(refused.length > 0)
     await until(
       async () => (await request(`${gateway.url}/api/house`)).status === 200,
       'it is over soon after the load',
-      60_000,
     )
     if (!isShort) await gateway.process.printed(/no longer overloaded: \d+ requests turned away/)
     const share = Math.round((100 * refused.length) / (accepted.length + refused.length))
     const p99 = percentile(accepted, 0.99)
     see(
-      `${Math.round(rate)} requests/s, 1.5 times what it can do: ${share} % refused, p99 of the others ${Math.round(p99)} ms, /livez at most ${Math.round(probeMs)} ms`,
+      `${Math.round(rate)} requests/s, ${times} times what it can do: ${share} % refused, p99 of the others ${Math.round(p99)} ms, /livez at most ${Math.round(probeMs)} ms`,
     )
     if (isShort) return
     gateway.process.kill('SIGKILL')

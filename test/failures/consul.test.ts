@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { consulTest, startConsul, type TestConsul } from '../support/consul.ts'
 import { type Fault, startFaultProxy } from '../support/fault-proxy.ts'
+import { atMost } from '../support/figures.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { scrape } from '../support/scrape.ts'
 import { startSteadyLoad } from '../support/steady-load.ts'
@@ -62,7 +63,7 @@ row(
     await until(async () => (await statusOf(`${gateway.url}/readyz`)) === 200, 'the gateway is ready')
     const tookMs = Math.round(performance.now() - backAt)
     await load.stop()
-    t.true(tookMs <= 5000, `${tookMs} ms`)
+    t.true(tookMs <= atMost(5000), `${tookMs} ms`)
     t.deepEqual(load.failures, [])
     see(`ready ${tookMs} ms after Consul had a leader`)
     see(`${load.failures.length} of ${load.sent} requests for static routes failed meanwhile`)
@@ -92,7 +93,7 @@ row(
     see(
       `frozen for ${frozenMs / 1000} s: ${load.failures.length} of ${load.sent - from} requests failed, age ${age.toFixed(1)} s`,
     )
-    await until(async () => (await ageOf(gateway)) < age / 2, 'Consul is heard again', 20_000)
+    await until(async () => (await ageOf(gateway)) < age / 2, 'Consul is heard again')
 
     await consul.kill()
     const goneFrom = load.sent
@@ -103,7 +104,7 @@ row(
 
     await consul.restartEmpty()
     const emptyFrom = load.sent
-    await until(async () => (await ageOf(gateway)) < ageOfGone / 2, 'Consul is heard again', 20_000)
+    await until(async () => (await ageOf(gateway)) < ageOfGone / 2, 'Consul is heard again')
     await registerBoth()
     const sent = load.sent
     await until(() => load.sent > sent + 50, '50 requests after that')
@@ -129,7 +130,7 @@ row(
     await Promise.all(houses.map((_, i) => consul.client.agent.service.deregister(`auth-${i}`)))
     let served = 0
     let refused = await fetch(url)
-    for (; refused.status === 200 && performance.now() - goneAt < holdMs + 30_000; served += 1) {
+    for (; refused.status === 200 && performance.now() - goneAt < atMost(holdMs + 10_000); served += 1) {
       await refused.arrayBuffer()
       await sleep(5)
       refused = await fetch(url)
@@ -138,7 +139,7 @@ row(
     t.is(refused.status, 503)
     t.regex(refused.headers.get('retry-after') ?? '', /^\d+$/)
     t.true(heldMs > holdMs * 0.99, `${heldMs} ms`)
-    t.true(heldMs < holdMs + 10_000, `${heldMs} ms`)
+    t.true(heldMs < atMost(holdMs + 10_000), `${heldMs} ms`)
     see(`held for ${(heldMs / 1000).toFixed(1)} s of ${holdMs / 1000} s, ${served} requests served`)
     see(`then 503, Retry-After: ${refused.headers.get('retry-after')}`)
     await sleep(scaled(0, 5000))
@@ -192,10 +193,9 @@ row(
       await until(
         async () => (await statusOf(`${gateway.url}/api/${name}`)) === 200,
         `a new route after ${what}`,
-        20_000,
       )
       const tookMs = performance.now() - mendedAt
-      t.true(tookMs <= 10_000, `${what}: ${tookMs} ms`)
+      t.true(tookMs <= atMost(10_000), `${what}: ${tookMs} ms`)
       delays.push(`${what} ${(tookMs / 1000).toFixed(1)} s`)
     }
 

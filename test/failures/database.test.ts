@@ -114,7 +114,6 @@ async function slow(t: ExecutionContext): Promise<readonly string[]> {
 row(
   'postgres-away',
   async (t, see) => {
-    t.timeout(60_000 + 5 * awayMs)
     for (const figures of await Promise.all([frozenAndKilled(t), slow(t)]))
       for (const one of figures) see(one)
   },

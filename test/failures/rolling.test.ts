@@ -48,7 +48,7 @@ row('gateways-rolling', async (t, see) => {
     atOnce: 4,
     pauseMs: scaled(300, 2900),
   })
-  await until(() => load.requests > 50, 'there is load', 60_000)
+  await until(() => load.requests > 50, 'there is load')
 
   let restarts = 0
   let slowest = 0
@@ -59,7 +59,7 @@ row('gateways-rolling', async (t, see) => {
       const before = slow
       const closes = load.closes
       const outcomes = beginSlowly(t, leaving, `${name}-${round}`)
-      await until(() => slow === before + outcomes.length, 'the slow ones are at the house', 60_000)
+      await until(() => slow === before + outcomes.length, 'the slow ones are at the house')
       leaving.process.kill('SIGTERM')
       const signalledAt = performance.now()
       await until(
@@ -104,12 +104,12 @@ row(
       const house = startProcess(t, 'test/support/rolling-house.ts', env)
       everybody.push(house)
       const [, id = ''] = await house.printed(/registered as (\S+)/)
-      await until(async () => (await passing(consul)).includes(id), 'its check passes', 60_000)
+      await until(async () => (await passing(consul)).includes(id), 'its check passes')
       return house
     }
     let houses = await Promise.all(Array.from({ length: instances }, () => startHouse(tagsOf(0))))
     const reaches = async (path: string) => (await request(gateway + path)).status === 200
-    await until(() => reaches('/api/house'), 'the gateway knows them', 60_000)
+    await until(() => reaches('/api/house'), 'the gateway knows them')
 
     const load = startBurstyLoad(t, `${gateway}/api/house`, { clients: 4, atOnce: 3, pauseMs: 60 })
     let replaced = 0
@@ -121,7 +121,7 @@ row(
         const dies = i === 1 && round % 3 === 1
         if (dies) {
           const from = leaving.output().length
-          await until(() => leaving.output().length > from, 'a POST has come', 60_000)
+          await until(() => leaving.output().length > from, 'a POST has come')
           leaving.kill('SIGKILL')
           killed += 1
         }
@@ -131,13 +131,13 @@ row(
         leaving.kill('SIGTERM')
         t.is((await leaving.exited).code, dies ? null : 0)
         const before = load.requests
-        await until(() => load.requests > before + 20, 'requests go on', 60_000)
+        await until(() => load.requests > before + 20, 'requests go on')
         t.is(load.failures.length, failedBefore, 'none failed for one that leaves in good order')
         if (i < instances - 1) t.true(await reaches(`/api/home-${round - 1}`), 'the last agreement holds')
         replaced += 1
       }
       const path = `/api/home-${round}`
-      await until(() => reaches(path), 'what the new version says holds, once all say it', 60_000)
+      await until(() => reaches(path), 'what the new version says holds, once all say it')
       changes += 1
     }
     await load.stop()

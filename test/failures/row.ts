@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
+import { inCalm } from '../support/calm.ts'
 import { type RowId, rows } from './rows.ts'
 
 /** Whether `npm run failures` runs it, which has the time that the suite has not. */
@@ -20,7 +21,7 @@ export function row(
   run: (t: ExecutionContext, see: (figure: string) => void) => Promise<void>,
   register: (title: string, run: (t: ExecutionContext) => Promise<void>) => void = test,
 ): void {
-  register(rows[id].failure, async (t) => {
+  const whole = async (t: ExecutionContext) => {
     const figures: string[] = []
     await run(t, (figure) => {
       figures.push(figure)
@@ -29,5 +30,6 @@ export function row(
     if (figures.length === 0) t.fail('nothing was seen')
     const file = process.env.FAILURES_FILE
     if (file !== undefined && t.passed) appendFileSync(file, `${JSON.stringify({ id, figures })}\n`)
-  })
+  }
+  register(rows[id].failure, isLong ? whole : inCalm(whole))
 }

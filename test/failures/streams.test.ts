@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { atMost } from '../support/figures.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { inTurns } from '../support/in-turns.ts'
 import { openSockets } from '../support/open-sockets.ts'
@@ -116,9 +117,9 @@ row('websocket-ends', async (t, see) => {
   const lines = () => process.output().match(/^→ GET \/api\/house\/\d+ .*$/gm) ?? []
   // A reset may overtake the handshake, and then nobody ever hears of it.
   const heard = variants.filter(({ how }) => how !== 'resets at once').length
-  await until(() => lines().length >= heard, 'every one that was heard has its line', 30_000)
-  await until(() => house.connections.open === 0, 'no connection is left at the house', 30_000)
-  await until(async () => (await openSockets(process.pid)) <= before, 'no socket is left', 30_000)
+  await until(() => lines().length >= heard, 'every one that was heard has its line')
+  await until(() => house.connections.open === 0, 'no connection is left at the house')
+  await until(async () => (await openSockets(process.pid)) <= before, 'no socket is left')
   t.is((await request(`${gateway.url}/livez`)).status, 200)
   t.is(process.errors(), '')
   t.notRegex(process.output(), /^error: /m)
@@ -158,8 +159,8 @@ row('server-sent-events', async (t, see) => {
   t.is(alone, streams * events, 'each event came by itself')
   await until(() => house.connections.open === 0, 'the house is let go of every stream')
   const [median, largest] = [middle(first), Math.max(...first)]
-  t.true(median < scaled(2000, 50), `median of first events: ${median} ms`)
-  t.true(largest < scaled(10_000, 50), `largest of first events: ${largest} ms`)
+  t.true(median < atMost(50), `median of first events: ${median} ms`)
+  t.true(largest < atMost(50), `largest of first events: ${largest} ms`)
   see(
     `first event ${median.toFixed(1)} ms after it was sent (median of ${streams}, largest ${largest.toFixed(1)}), later ones ${middle(later).toFixed(1)} ms; each arrived before the next was sent`,
   )

@@ -79,7 +79,7 @@ eachDatabase(({ name, test, fresh }) => {
 
   for (const [what, wrong] of [
     ['no client_id', { client_id: undefined }],
-    ['an unknown client_id', { client_id: 'evil' }],
+    ['an unknown client_id', { client_id: 'evil.example' }],
     ['a client_id that has a secret', { client_id: 'auth' }],
     ['no redirect_uri', { redirect_uri: undefined }],
     ['another redirect_uri', { redirect_uri: 'https://evil.example/' }],
@@ -95,7 +95,7 @@ eachDatabase(({ name, test, fresh }) => {
         t.is(reply.headers.location, undefined)
         t.is(reply.headers['set-cookie'], undefined)
         t.regex(reply.body, /client_id: expected munjigi|redirect_uri: expected one of/)
-        t.false(reply.body.includes('evil'), 'and what came is not shown')
+        t.false(reply.body.includes('evil.example'), 'and what came is not shown')
       }
       t.deepEqual(errorCodes, ['invalid_request', 'invalid_request'])
       t.is(google.exchanges.length, 0)

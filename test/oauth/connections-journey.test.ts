@@ -86,7 +86,7 @@ eachDatabase(({ test, fresh }) => {
     t.is(connections.length, 6)
     for (const { id, access_token: token, expires_in: expiresIn } of connections) {
       t.not(token, codes[ids.indexOf(id)]!.accessToken)
-      t.true(expiresIn > 21_000)
+      t.true(expiresIn > 20_000)
     }
     t.is(connections.find(({ id }: { id: string }) => id === ids[0]).access_token, one.access_token)
   })

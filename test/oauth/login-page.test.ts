@@ -102,9 +102,9 @@ test("a provider's title is text, never markup", async (t) => {
 test('only in development is there a dummy login, and a word of the console', async (t) => {
   const development = (await loginPage(t)).text
   t.true(development.includes('id="dummy"'))
-  t.true(development.includes('F12'))
+  t.true(development.includes('<kbd>F12</kbd>'))
   const { text, headers } = await loginPage(t, { development: false })
   t.false(text.includes('id="dummy"'))
-  t.false(text.includes('F12'))
+  t.false(text.includes('<kbd>F12</kbd>'))
   t.is(policyOf(headers).get('connect-src'), `${publicUrl}/oauth/login/complete`)
 })

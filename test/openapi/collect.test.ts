@@ -11,7 +11,7 @@ import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
 import { createWorkshop } from '../../src/openapi/workshop.ts'
 
 import { selfSigned } from '../support/certificate.ts'
-import { until as untilBefore } from '../support/until.ts'
+import { until } from '../support/until.ts'
 import { deadOrigin, httpUpstream } from '../support/upstream.ts'
 
 const documentWith = (summary: string) => ({
@@ -21,9 +21,6 @@ const documentWith = (summary: string) => ({
 })
 const document = documentWith('first')
 
-/** A busy machine takes long to start a thread. */
-const until = (condition: Parameters<typeof untilBefore>[0], what: string) =>
-  untilBefore(condition, what, 60_000)
 /** One thread for all tests of this file. */
 const workshop = createWorkshop()
 test.after.always(() => workshop.stop())

@@ -19,14 +19,10 @@ test('a large document costs the event loop less at a time than reading it would
   const { url } = await startGateway(t, { file: { services: { house: { urls: [house.origin] } } } })
   const longest = measureTurns()
   const { headers } = await fetch(`${url}/openapi.json`, { method: 'HEAD' })
-  await until(
-    async () => {
-      const later = await fetch(`${url}/openapi.json`, { method: 'HEAD' })
-      return later.headers.get('etag') !== headers.get('etag')
-    },
-    'the large document is merged',
-    90_000,
-  )
+  await until(async () => {
+    const later = await fetch(`${url}/openapi.json`, { method: 'HEAD' })
+    return later.headers.get('etag') !== headers.get('etag')
+  }, 'the large document is merged')
   const longestMs = longest()
   t.true(longestMs < readingMs, `${longestMs} ms at a time, reading takes ${readingMs}`)
 })

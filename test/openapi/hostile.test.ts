@@ -56,14 +56,10 @@ async function judge(t: ExecutionContext, listeners: Readonly<Record<string, Req
   }
   const gateway = await startGateway(t, { file: { services } })
   let merged: Merged | undefined
-  await until(
-    async () => {
-      merged = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as Merged
-      return merged['x-munjigi-services'].every(({ status }) => status !== 'waiting')
-    },
-    'all are judged',
-    100_000,
-  )
+  await until(async () => {
+    merged = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as Merged
+    return merged['x-munjigi-services'].every(({ status }) => status !== 'waiting')
+  }, 'all are judged')
   return { ...gateway, merged: merged! }
 }
 
@@ -232,9 +228,9 @@ test('a document that turns bad leaves the last good one, with the time it was f
   const { url } = await startGateway(t, { services: { configured } })
   const load = async () => (await (await fetch(`${url}/openapi.json`)).json()) as Merged
   const has = (status: string) => async () => (await load())['x-munjigi-services'][0]?.status === status
-  await until(has('ok'), 'the good one is there', 60_000)
+  await until(has('ok'), 'the good one is there')
   publish([bad.origin])
-  await until(has('stale'), 'the bad one is judged', 60_000)
+  await until(has('stale'), 'the bad one is judged')
   const merged = await load()
   t.true('/api/house/things' in merged.paths)
   t.regex(merged['x-munjigi-services'][0]?.reason ?? '', /^came as "text\/html"/)

@@ -6,13 +6,10 @@ import { createGatewayDocument } from '../../src/openapi/document.ts'
 import type { PublishedRoute } from '../../src/openapi/public-paths.ts'
 import { createPublisher, type PublisherLimits } from '../../src/openapi/publish.ts'
 import { createWorkshop, JobFailed, type ServedDocument, type Workshop } from '../../src/openapi/workshop.ts'
-import { until as untilBefore } from '../support/until.ts'
+import { until } from '../support/until.ts'
 import { httpUpstream } from '../support/upstream.ts'
 
 const own = createGatewayDocument({ routePrefix: '', version: '1.0.0', tokens: false, dummies: false })
-/** A busy machine takes long to start a thread. */
-const until = (condition: Parameters<typeof untilBefore>[0], what: string) =>
-  untilBefore(condition, what, 60_000)
 /** One thread for all tests of this file. */
 const workshop = createWorkshop()
 test.after.always(() => workshop.stop())

@@ -95,7 +95,7 @@ test.serial(
     t.is(threads.length, 0)
     t.is((await workshop.read(small())).status, 'ok')
     t.is(threads.length, 1)
-    await until(() => threads[0]!.ended, 'the thread ends', 60_000)
+    await until(() => threads[0]!.ended, 'the thread ends')
     t.is((await workshop.read(small())).status, 'ok')
     t.is(threads.length, 2)
   },

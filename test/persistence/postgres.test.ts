@@ -15,6 +15,7 @@ import {
   sharedPostgres,
   startDatabase,
 } from '../support/database.ts'
+import { atMost } from '../support/figures.ts'
 import { execute } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
 
@@ -105,16 +106,16 @@ postgresTest('frozen under load every call ends in time, and all is well 5 s aft
   server.freeze()
   const frozen = await load(database, 50)
   t.deepEqual(frozen.outcomes, ['database_unavailable'])
-  t.true(frozen.tookMs < 2500, `${frozen.tookMs} ms`)
+  t.true(frozen.tookMs < atMost(2500), `${frozen.tookMs} ms`)
   t.is(database.state(), 'failing')
   // New connections are not answered either.
   const later = await load(database, 50)
   t.deepEqual(later.outcomes, ['database_unavailable'])
-  t.true(later.tookMs < 1500, `${later.tookMs} ms`)
+  t.true(later.tookMs < atMost(1500), `${later.tookMs} ms`)
   server.thaw()
   const tookMs = await recovery(database)
   t.log(`recovered in ${Math.round(tookMs)} ms`)
-  t.true(tookMs < 5000)
+  t.true(tookMs < atMost(5000))
   t.deepEqual((await load(database, 50)).outcomes, ['answered'])
   t.is(database.state(), 'live')
 })
@@ -141,7 +142,7 @@ postgresTest('frozen in the middle of transactions, they end in time and leave t
   await both.promise
   const since = performance.now()
   for (const error of await Promise.all(transactions)) t.is(error?.code, 'database_unavailable')
-  t.true(performance.now() - since < 2000)
+  t.true(performance.now() - since < atMost(2000))
   server.thaw()
   await recovery(database)
   t.is(await database.run((em) => em.count(DenialEntity)), 0)
@@ -155,17 +156,17 @@ postgresTest('killed and started again, it answers within 5 s', async (t) => {
   await server.kill()
   t.deepEqual((await load(database, 20)).outcomes, ['database_unavailable'])
   await server.start()
-  t.true((await recovery(database)) < 5000)
+  t.true((await recovery(database)) < atMost(5000))
 })
 
 postgresTest('a statement that takes too long is given up by the server', async (t) => {
   const database = await startDatabase(t, { ...(await fresh(t)), statementTimeoutMs: 200 } as PostgresConfig)
   const since = performance.now()
-  const error = await t.throwsAsync<GatewayError>(database.run((em) => em.execute('select pg_sleep(30)')))
+  const error = await t.throwsAsync<GatewayError>(database.run((em) => em.execute('select pg_sleep(600)')))
   t.is(error?.code, 'database_unavailable')
-  t.true(performance.now() - since < 1000)
+  t.true(performance.now() - since < atMost(1000))
   const left = await database.run((em) =>
-    em.execute(`select 1 from pg_stat_activity where query like '%pg_sleep(30)%' and pid <> pg_backend_pid()
+    em.execute(`select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()
       and state = 'active' and datname = current_database()`),
   )
   t.is(left.length, 0)
@@ -184,7 +185,7 @@ postgresTest('with every connection taken, a call waits no longer than the conne
   await until(() => held === 2, 'both connections are taken')
   const waiting = await load(database, 20)
   t.deepEqual(waiting.outcomes, ['database_unavailable'])
-  t.true(waiting.tookMs < 1000)
+  t.true(waiting.tookMs < atMost(1000))
   gate.resolve()
   await Promise.all(holding)
   t.deepEqual((await load(database, 20)).outcomes, ['answered'])
@@ -210,7 +211,7 @@ postgresTest('after a stop no connection is left, also where the server is froze
   server.freeze()
   const since = performance.now()
   await database.stop()
-  t.true(performance.now() - since < 3000)
+  t.true(performance.now() - since < atMost(3000))
   server.thaw()
   const connections = `select 1 from pg_stat_activity where application_name = 'munjigi'`
   await until(async () => (await execute(server.url, connections)).length === 0, 'no connection is left')

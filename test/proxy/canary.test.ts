@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
+import { inCalm } from '../support/calm.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startIssuer } from '../support/issuer.ts'
 import { rawClient } from '../support/raw-client.ts'
@@ -215,31 +216,34 @@ test('a canary that has enough to do leaves the rest to the stable service', asy
   t.is((await first).body, 'canary')
 })
 
-test('an upload that has waited for the canary in vain has all its time at the stable service', async (t) => {
-  const canary = await httpUpstream(t, (_incoming, response) => void response.writeHead(200).write('begun'))
-  const told: unknown[] = []
-  const stable = await httpUpstream(t, (incoming, response) => {
-    told.push(incoming.headers['x-request-timeout-ms'])
-    incoming.resume().on('end', () => response.end('stable'))
-  })
-  const limit = { concurrency: 1, queue: 1, 'queue-timeout': '100ms', timeout: '300ms' }
-  const { url, port } = await startWithCanary(
-    t,
-    { stable: { timeout: '20s' }, canary: { 'canary-percent': 100, ...limit } },
-    { canary: canary.origin, stable: stable.origin },
-  )
-  const first = await fetch(`${url}/api/users`)
-  const client = await rawClient(t, port)
-  client.send('POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na')
-  await until(() => told.length === 1, 'it is at the stable service')
-  const left = Number(told[0])
-  t.true(left > 300 && left <= 20_000, `${left}`)
-  // Longer than the canary's deadline.
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  client.send('b')
-  t.regex(await client.receive('stable'), /^HTTP\/1\.1 200 /)
-  await first.body?.cancel()
-})
+test(
+  'an upload that has waited for the canary in vain has all its time at the stable service',
+  inCalm(async (t) => {
+    const canary = await httpUpstream(t, (_incoming, response) => void response.writeHead(200).write('begun'))
+    const told: unknown[] = []
+    const stable = await httpUpstream(t, (incoming, response) => {
+      told.push(incoming.headers['x-request-timeout-ms'])
+      incoming.resume().on('end', () => response.end('stable'))
+    })
+    const limit = { concurrency: 1, queue: 1, 'queue-timeout': '100ms', timeout: '300ms' }
+    const { url, port } = await startWithCanary(
+      t,
+      { stable: { timeout: '20s' }, canary: { 'canary-percent': 100, ...limit } },
+      { canary: canary.origin, stable: stable.origin },
+    )
+    const first = await fetch(`${url}/api/users`)
+    const client = await rawClient(t, port)
+    client.send('POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na')
+    await until(() => told.length === 1, 'it is at the stable service')
+    const left = Number(told[0])
+    t.true(left > 300 && left <= 20_000, `${left}`)
+    // Longer than the canary's deadline.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    client.send('b')
+    t.regex(await client.receive('stable'), /^HTTP\/1\.1 200 /)
+    await first.body?.cancel()
+  }),
+)
 
 test('a WebSocket goes to the canary as well', async (t) => {
   const [stable, canary] = [await webSocketHouse(t), await webSocketHouse(t)]

@@ -23,7 +23,7 @@ test('200 aborted clients leave no upstream connection in use within 2 s', async
   })
   await until(() => house.connections.open === 200, 'all requests have reached the house')
   for (const request of requests) request.destroy()
-  await until(() => house.connections.open === 0, 'the house has no connection left', 8000)
+  await until(() => house.connections.open === 0, 'the house has no connection left')
   await until(() => access.length === 200, 'every abort is in the log')
   t.true(access.every((entry) => entry.status === 499 && entry.errorCode === 'client_closed_request'))
 })

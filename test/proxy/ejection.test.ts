@@ -1,4 +1,4 @@
-import test from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { codeOf, request } from '../support/request.ts'
 import { seeded } from '../support/seeded.ts'

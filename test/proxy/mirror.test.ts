@@ -1,5 +1,6 @@
 import type http from 'node:http'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startIssuer } from '../support/issuer.ts'
 import { rawClient } from '../support/raw-client.ts'

@@ -1,4 +1,4 @@
-import test from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 import { rawClient } from '../support/raw-client.ts'
 import { httpUpstream } from '../support/upstream.ts'

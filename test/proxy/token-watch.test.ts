@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import test from 'ava'
 import { createTokenWatch } from '../../src/proxy/token-watch.ts'
 import type { Identity } from '../../src/tokens/identity.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { until } from '../support/until.ts'
 
 const identity = (subject: string, expiresAt: number): Identity => ({

@@ -146,7 +146,7 @@ postgresTest('what is stored names nobody, and goes when its time is over', asyn
   await one.settled()
   const rows = await execute(config.url, 'select * from munjigi.rate_counts')
   t.is(rows.length, 1)
-  t.false(JSON.stringify(rows).includes('ada'))
+  t.false(JSON.stringify(rows).includes('example.com'))
   await one.stop()
 })
 

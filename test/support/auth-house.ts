@@ -1,7 +1,8 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { type AuthServer, type StartOptions, startAuthService } from '../../services/auth/server.ts'
 import { openEmbedded } from '../../src/persistence/embedded.ts'
 import type { EmbeddedConfig, PostgresConfig } from './database.ts'
+import { patientSettings } from './patient-settings.ts'
 import { startTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts'
 import { until } from './until.ts'
 
@@ -34,7 +35,7 @@ export async function startAuthHouse(
   // Any account will do: there is none yet.
   const answers = async () =>
     (await house.post('/user/login', { email: email(), password: 'x' })).status === 401
-  await until(answers, 'the database of the auth service is there', 60_000)
+  await until(answers, 'the database of the auth service is there')
   return {
     ...house,
     async stop() {
@@ -52,7 +53,7 @@ export async function startBareHouse(
   const lines: string[] = []
   const gateway = await startTokenEndpoint()
   const house = await startAuthService({
-    env: { AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', GATEWAY_URL: gateway.url, ...env },
+    env: { ...patientSettings, AUTH_PORT: '0', AUTH_HOST: '127.0.0.1', GATEWAY_URL: gateway.url, ...env },
     log: { line: (text) => void lines.push(text) },
     ...options,
   })
@@ -91,4 +92,8 @@ export async function startBareHouse(
 
 /** One that nobody else has. */
 export const email = () => `${randomUUID()}@example.com`
-export const address = () => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`
+let addresses = 0
+export function address(): string {
+  addresses += 1
+  return `10.${addresses >> 16}.${(addresses >> 8) & 255}.${addresses & 255}`
+}

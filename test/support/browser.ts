@@ -34,8 +34,7 @@ export type OpenPage = (
  */
 export function useBrowser(test: TestFn): (t: ExecutionContext) => OpenPage {
   let browser: Browser
-  test.before('start a browser', async (t) => {
-    t.timeout(60_000)
+  test.before('start a browser', async () => {
     browser = await launch()
   })
   test.after.always('close the browser', () => browser?.close())

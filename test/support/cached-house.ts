@@ -44,7 +44,7 @@ export async function cachedHouse(
     if (typeof told === 'function') return told(response)
     tell(response, told)
   })
-  const gateway = await startGatewayFor(t, house.origin, { cache: '30s', ...description }, env)
+  const gateway = await startGatewayFor(t, house.origin, { cache: '10m', ...description }, env)
   return {
     gateway,
     asked,

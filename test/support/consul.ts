@@ -1,12 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import Consul from 'consul'
 import { findConsul } from '../../scripts/consul.ts'
+import { inCalm } from './calm.ts'
+import { freePorts } from './ports.ts'
+import { patienceMs } from './until.ts'
 
 const finding = await findConsul()
 
@@ -21,7 +23,8 @@ process.once('exit', () => {
  * AVA's last lines count it; with `REQUIRE_CONSUL=1` it fails instead.
  */
 export function consulTest(title: string, run: (t: ExecutionContext) => Promise<void>): void {
-  if ('binary' in finding) test(title, run)
+  // Consul's own answers are waited for three seconds at most, by the gateway itself.
+  if ('binary' in finding) test(title, inCalm(run))
   else if (process.env.REQUIRE_CONSUL === '1') test(title, (t) => t.fail(`no Consul: ${finding.unavailable}`))
   else test.skip(`${title} (SKIPPED, no Consul: ${finding.unavailable})`, run)
 }
@@ -147,14 +150,14 @@ async function launch(ports: Ports, config: Readonly<Record<string, unknown>>) {
       output = (output + text).slice(-2000)
     })
   }
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + patienceMs
   // Where there are ACLs nobody without a token sees the catalog.
   const isUp = async () => (await hasLeader(http)) && ('acl' in config || (await hasCatalog(http)))
   while (!(await isUp())) {
     if (child.exitCode !== null) throw new Error(`the Consul agent ended: ${output}`)
     if (Date.now() > deadline) {
       child.kill('SIGKILL')
-      throw new Error(`the Consul agent is not up after 30 s: ${output}`)
+      throw new Error(`the Consul agent is not up after ${patienceMs} ms: ${output}`)
     }
     await sleep(50)
   }
@@ -173,7 +176,7 @@ async function hasCatalog(port: number): Promise<boolean> {
 
 async function answerOf(port: number, path: string): Promise<unknown> {
   try {
-    const reply = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(1000) })
+    const reply = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(10_000) })
     return reply.ok ? await reply.json() : undefined
   } catch {
     return undefined
@@ -195,17 +198,8 @@ function waitUntilStopped(pid: number): void {
   // Only Linux tells; elsewhere the signal itself must do.
   if (!existsSync(tasks)) return
   const stopped = (task: string) => /\) [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1'))
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + patienceMs
   while (!readdirSync(tasks).every(stopped)) {
-    if (performance.now() > deadline) throw new Error('the Consul agent did not stop within 5 s')
+    if (performance.now() > deadline) throw new Error('the Consul agent did not stop')
   }
-}
-
-/** Ports of the loopback interface that nobody listens on now. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }

@@ -11,6 +11,7 @@ import { lockDirectory } from '../../src/persistence/directory-lock.ts'
 import { migrations } from '../../src/persistence/migrations/index.ts'
 import { gatewayTables } from '../../src/persistence/tables.ts'
 import { execute, noPostgres, startPostgres, type TestPostgres } from './postgres.ts'
+import { patienceMs } from './until.ts'
 
 export type EmbeddedConfig = Extract<DatabaseConfig, { kind: 'embedded' }>
 export type PostgresConfig = Extract<DatabaseConfig, { kind: 'postgres' }>
@@ -67,8 +68,8 @@ export function postgresConfig(url: string, given: Partial<PostgresConfig> = {})
     kind: 'postgres',
     url,
     poolSize: 5,
-    statementTimeoutMs: 5000,
-    connectTimeoutMs: 2000,
+    statementTimeoutMs: 60_000,
+    connectTimeoutMs: 60_000,
     encryptionKeys: { keys: [] },
     ...given,
   }
@@ -142,7 +143,7 @@ async function prepareEmbedded(): Promise<string> {
 }
 
 async function whenFree<T>(take: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + patienceMs
   for (;;) {
     try {
       return await take()

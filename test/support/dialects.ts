@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { createIdTokenSigner, type IdTokenSigner } from './dialect-id-tokens.ts'
 import { dialects } from './dialect-providers.ts'
+import { listenOnOwnPort } from './ports.ts'
 
 /** How an endpoint misbehaves. What it sends holds tokens, or what it was sent: so that leaks are seen. */
 export type Misbehaviour =
@@ -116,7 +116,7 @@ export interface Dialects {
 export const dialectNames = Object.keys(dialects)
 
 /** A server on a real socket that speaks the providers' dialects, errors included. */
-export async function startDialects(t: Pick<ExecutionContext, 'teardown'>, port = 0): Promise<Dialects> {
+export async function startDialects(t: Pick<ExecutionContext, 'teardown'>): Promise<Dialects> {
   const issued = new Set<string>()
   const calls: Record<string, number> = {}
   const requests: RecordedRequest[] = []
@@ -153,9 +153,7 @@ export async function startDialects(t: Pick<ExecutionContext, 'teardown'>, port 
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy())
   })
-  server.listen(port, '127.0.0.1')
-  await new Promise((listening) => server.once('listening', listening))
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const origin = `http://127.0.0.1:${await listenOnOwnPort(server)}`
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(incoming.url ?? '/', origin)

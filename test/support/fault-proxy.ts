@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -6,8 +5,8 @@ import {
   request,
   type ServerResponse,
 } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
+import { listenOnOwnPort } from './ports.ts'
 
 /** What goes wrong between an HTTP client and a server that is well. */
 export type Fault =
@@ -73,8 +72,7 @@ export async function startFaultProxy(t: ExecutionContext, upstreamPort: number)
       inject(current, reply)
     }
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   t.teardown(() => {
     for (const { abandon } of pending) abandon()
     server.close()
@@ -82,7 +80,7 @@ export async function startFaultProxy(t: ExecutionContext, upstreamPort: number)
   })
 
   return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `127.0.0.1:${port}`,
     requests,
     connections: () =>
       new Promise((resolve, reject) => {

@@ -31,7 +31,6 @@ export async function startGatewayProcess(
     HOST: '127.0.0.1',
     PORT: '0',
     DRAIN_DELAY: '0s',
-    OVERLOAD_DELAY: '0s',
     ...env,
   }
   const process = startProcess(t, 'src/main.ts', settings, { cwd, nodeOptions })

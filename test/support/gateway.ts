@@ -9,6 +9,7 @@ import type { AccessEntry, GatewayLog, LogFields } from '../../src/observability
 import type { Embedded } from '../../src/persistence/embedded.ts'
 import { readEncryptionKeys } from '../../src/persistence/encryption-keys.ts'
 import type { JoinPeers } from '../../src/workers/peers.ts'
+import { patientSettings } from './patient-settings.ts'
 import type { PublishedServices } from './published-services.ts'
 import { until } from './until.ts'
 
@@ -56,8 +57,7 @@ export async function startGateway(
       PORT: '0',
       DRAIN_DELAY: '0s',
       DRAIN_TIMEOUT: '2s',
-      // Tests run beside others: that the event loop is late is no news there.
-      OVERLOAD_DELAY: '0s',
+      ...patientSettings,
       // Those of several tests run side by side.
       ...(env.NODE_ENV === 'production' && { ADMIN_PORT: '0' }),
       ...env,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { ExecutionContext } from 'ava'
 import { exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
+import { listenOnOwnPort } from './ports.ts'
 
 export interface TestIssuer {
   readonly issuer: string
@@ -42,7 +43,7 @@ export async function startIssuer(t: ExecutionContext, algorithm = 'ES256'): Pro
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(status === 200 ? JSON.stringify({ keys }) : '')
   })
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const port = await listenOnOwnPort(server)
   const close = async () => {
     server.closeAllConnections()
     if (server.listening) await new Promise((closed) => server.close(closed))
@@ -53,7 +54,7 @@ export async function startIssuer(t: ExecutionContext, algorithm = 'ES256'): Pro
   return {
     issuer,
     audience,
-    setting: `${issuer} http://127.0.0.1:${(server.address() as { port: number }).port}/jwks.json ${audience}`,
+    setting: `${issuer} http://127.0.0.1:${port}/jwks.json ${audience}`,
     asked: () => asked,
     rotate,
     forget: () => void keys.splice(0, keys.length - 1),

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
+import { listenOnOwnPort } from './ports.ts'
 
 export type Kind = 'services' | 'endpointslices'
 type Json = Readonly<Record<string, unknown>>
@@ -211,12 +211,7 @@ export async function startKubernetesApi(
 
   const server =
     options.tls === undefined ? http.createServer(handle) : https.createServer(options.tls, handle)
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-  }
-  await listen(0)
-  const { port } = server.address() as AddressInfo
+  const port = await listenOnOwnPort(server)
   const url = `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
   async function stop(): Promise<void> {
     if (!server.listening) return
@@ -277,7 +272,10 @@ export async function startKubernetesApi(
       token = next
     },
     stop,
-    start: () => listen(port),
+    async start() {
+      server.listen(port, '127.0.0.1')
+      await once(server, 'listening')
+    },
     connections: () =>
       new Promise((resolve, reject) => {
         server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))

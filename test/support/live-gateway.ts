@@ -20,7 +20,7 @@ export async function startLiveGateway(
   })
   const cwd = configFolder(t)
   await writeFile(join(cwd, 'gateway.yaml'), yaml)
-  const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s', OVERLOAD_DELAY: '0s' }
+  const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' }
   const process = startProcess(t, 'src/main.ts', { ...settings, HOUSE_URL: house.origin, ...env }, { cwd })
   const [, port] = await process.printed(/listens on http:\/\/[\w.]+:(\d+)/)
   const url = `http://127.0.0.1:${port}`

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
-import { freePorts } from './consul.ts'
 import type { OAuthNeighbourhood, OAuthReplica } from './oauth-neighbourhood.ts'
 import { callbackTricks } from './oauth-tricks.ts'
+import { freePorts } from './ports.ts'
 import type { TestPostgres } from './postgres.ts'
 import { startProcess, type TestProcess } from './processes.ts'
 import { until } from './until.ts'
-
-export const slowMs = 30_000
 
 /** Everything that a gateway goes through in this file, and what is known of it. */
 export interface Scene {
@@ -25,15 +23,11 @@ export async function connected(
   subject: string,
 ) {
   let id = ''
-  await until(
-    async () => {
-      const { status, json } = await there.bring(gateway, provider, subject)
-      if (status === 201) id = json.id
-      return status === 201
-    },
-    `${provider} is connected`,
-    slowMs,
-  )
+  await until(async () => {
+    const { status, json } = await there.bring(gateway, provider, subject)
+    if (status === 201) id = json.id
+    return status === 201
+  }, `${provider} is connected`)
   return id
 }
 
@@ -137,9 +131,9 @@ export async function databaseAway({ t, there, server }: Scene, gateway: OAuthRe
   ])
   server.thaw()
   t.deepEqual([...new Set(replies.map(({ status }) => status))], [503])
-  await until(gateway.isReady, 'it is ready again', slowMs)
+  await until(gateway.isReady, 'it is ready again')
   const shown = () => gateway.send('GET', `/oauth/${user.id}`, token)
-  await until(async () => (await shown()).status === 200, 'the database is back', slowMs)
+  await until(async () => (await shown()).status === 200, 'the database is back')
 
   await there.expire([user.id])
   door.hold('answer')
@@ -150,13 +144,13 @@ export async function databaseAway({ t, there, server }: Scene, gateway: OAuthRe
   door.release()
   t.is((await refreshing).status, 503)
   await server.start()
-  await until(async () => (await shown()).json.access_token !== undefined, 'the token is served', slowMs)
+  await until(async () => (await shown()).json.access_token !== undefined, 'the token is served')
 }
 
 /** One is killed in mid-call; the other is told to stop while a rotated token waits for a database that is away. */
 export async function crashes({ t, there, server, processes }: Scene, a: OAuthReplica, b: OAuthReplica) {
   const { door } = there
-  await until(b.isReady, 'it is ready again', slowMs)
+  await until(b.isReady, 'it is ready again')
   const user = await there.logIn([b], 'microsoft')
   const refresh = (gateway: OAuthReplica) =>
     gateway.send('POST', `/oauth/${user.id}/refresh`, { token: user.token })

@@ -13,7 +13,8 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { freePorts } from './consul.ts'
+import { freePorts } from './ports.ts'
+import { patienceMs } from './until.ts'
 
 const binaries = await findBinaries()
 
@@ -183,9 +184,9 @@ const parentOf = (pid: number) => statOf(pid)[1]
 function stopProcess(pid: number): void {
   signal(pid, 'SIGSTOP')
   if (!existsSync(`/proc/${pid}/stat`)) return
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + patienceMs
   while (/^[RSD]$/.test(statOf(pid)[0] ?? '')) {
-    if (performance.now() > deadline) throw new Error('PostgreSQL did not stop within 5 s')
+    if (performance.now() > deadline) throw new Error('PostgreSQL did not stop')
   }
 }
 

@@ -83,7 +83,7 @@ export async function startReplica(t: ExecutionContext, options: ReplicaOptions)
 /** The same, ready. */
 export async function startReadyReplica(t: ExecutionContext, options: ReplicaOptions): Promise<Replica> {
   const replica = await startReplica(t, options)
-  await until(replica.isReady, 'the replica is ready', 30_000)
+  await until(replica.isReady, 'the replica is ready')
   return replica
 }
 

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
+import { listenOnOwnPort } from './ports.ts'
 
 /** A wire to a TCP server that may be long. */
 export interface SlowLink {
@@ -29,13 +29,12 @@ export async function startSlowLink(t: ExecutionContext, upstreamPort: number): 
     upstream.on('close', () => late(() => void client.destroy()))
     for (const socket of both) socket.on('close', () => sockets.delete(socket))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  const link = { port: (server.address() as AddressInfo).port, latencyMs: 0 }
+  const link = { port, latencyMs: 0 }
   return link
 }
 

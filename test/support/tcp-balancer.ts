@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import net, { type AddressInfo, type Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import type { ExecutionContext } from 'ava'
+import { listenOnOwnPort } from './ports.ts'
 import { request } from './request.ts'
 import { until } from './until.ts'
 
@@ -56,8 +57,7 @@ export async function startTcpBalancer(t: ExecutionContext): Promise<TcpBalancer
     )
   }
 
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   const checks = setInterval(() => {
     for (const backend of backends.values()) void check(backend)
   }, checkEveryMs)
@@ -67,11 +67,11 @@ export async function startTcpBalancer(t: ExecutionContext): Promise<TcpBalancer
     for (const socket of sockets) socket.destroy()
   })
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     async set(name, port) {
       const backend = { port, ready: false, asked: false }
       backends.set(name, backend)
-      await until(() => backend.ready, `${name} is ready`, 60_000)
+      await until(() => backend.ready, `${name} is ready`)
     },
   }
 }

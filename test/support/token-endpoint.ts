@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listenOnOwnPort } from './ports.ts'
 
 export interface TokenRequest {
   readonly method: string
@@ -48,10 +48,9 @@ export async function startTokenEndpoint(
     response.writeHead(reply.status ?? 200, { 'Content-Type': 'application/json', ...reply.headers })
     response.end(reply.body)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     requests,
     async stop() {
       const closed = once(server.close(), 'close')

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { GatewayError } from '../../src/errors.ts'
 import type { Grant, Provider } from '../../src/oauth/provider.ts'
+import { listenOnOwnPort } from './ports.ts'
 
 /** How the server below answers; may be changed at any time. */
 export interface Behaviour {
@@ -85,14 +84,13 @@ export async function startTokenProvider(
       ...(behaviour.rotates && { refresh_token: issue('refresh') }),
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listenOnOwnPort(server)
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
   })
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     behaviour,
     refreshes: () => refreshes,
     revoked,

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { ExecutionContext } from 'ava'
+import { freePort, listenOnOwnPort } from './ports.ts'
 
 export interface TestUpstream {
   readonly origin: string
@@ -36,18 +37,9 @@ export function rawUpstream(
   )
 }
 
-/**
- * An address where nobody listens: connections are refused. It is this end's port of an open connection, so that
- * nobody can come to listen there either while the tests run.
- */
+/** An address where nobody listens: connections are refused. */
 export async function deadOrigin(): Promise<string> {
-  const server = net.createServer((socket) => socket.unref()).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.unref()
-  server.unref()
-  return `http://127.0.0.1:${socket.localPort}`
+  return `http://127.0.0.1:${await freePort()}`
 }
 
 export interface ScriptedUpstream extends TestUpstream {
@@ -112,9 +104,7 @@ async function listening(t: ExecutionContext, server: net.Server): Promise<TestU
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = await listenOnOwnPort(server)
   async function close(): Promise<void> {
     if (!server.listening) return
     const closed = once(server, 'close')

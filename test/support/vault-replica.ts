@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import type { EncryptionKey } from '../../src/persistence/sealer.ts'
 import type { PostgresConfig } from './database.ts'
+import { bareEnvironment } from './processes.ts'
 
 export interface VaultProcessSettings {
   readonly databaseUrl: string
@@ -36,7 +37,7 @@ export async function startVaultReplica(
 ): Promise<VaultReplica> {
   const child = fork(resolve('test/support/vault-process.ts'), {
     execArgv: [],
-    env: { PATH: process.env.PATH, VAULT: JSON.stringify(settings) },
+    env: { ...bareEnvironment, VAULT: JSON.stringify(settings) },
   })
   const exited = once(child, 'exit')
   const kill = async () => {

@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import type { DiscoverySource, Service } from '../../src/discovery/source.ts'
 import type { Log } from '../../src/observability/log.ts'
+import { patienceMs } from './until.ts'
 
 export interface Watched {
   readonly snapshots: readonly (readonly Service[])[]
@@ -14,8 +15,6 @@ export interface Watched {
   readonly ended: Promise<Error | undefined>
   stop(): Promise<Error | undefined>
 }
-
-const patienceMs = 20_000
 
 /** Runs a source's `watch` on its own, without a watcher, and notes what it publishes. */
 export function watchSource<Options>(

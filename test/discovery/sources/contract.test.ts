@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import type { DiscoverySource, Service, SourceInput } from '../../../src/discovery/source.ts'
 import { discoverySources } from '../../../src/discovery/sources/index.ts'
+import { calmTest as test } from '../../support/calm.ts'
 import { consulTest, startConsul, type TestConsul } from '../../support/consul.ts'
 import { startDnsServer } from '../../support/dns-server.ts'
+import { atMost } from '../../support/figures.ts'
 import { startKubernetesApi } from '../../support/kubernetes-api.ts'
 import { addresses, service } from '../../support/kubernetes-objects.ts'
 import { watchSource } from '../../support/watch-source.ts'
@@ -154,8 +156,8 @@ for (const name of Object.keys(discoverySources) as (keyof typeof discoverySourc
 
   fixture.test(title('when the signal aborts the watch ends at once and leaves nothing open'), async (t) => {
     const { endedAfterMs, exitedAfterMs } = await runAndAbort(t, name, await fixture.start(t))
-    t.true(endedAfterMs < 500, `the watch ended after ${endedAfterMs} ms`)
-    t.true(exitedAfterMs < 2000, `the process could end only after ${exitedAfterMs} ms`)
+    t.true(endedAfterMs < atMost(500), `the watch ended after ${endedAfterMs} ms`)
+    t.true(exitedAfterMs < atMost(2000), `the process could end only after ${exitedAfterMs} ms`)
   })
 
   if (!fixture.changes) continue

@@ -121,7 +121,7 @@ eachDatabase((database) => {
     t.is(status, 429)
     t.like(body, { code: 'too_many_requests' })
     const seconds = Number(headers.get('retry-after'))
-    t.true(seconds > 800 && seconds <= 900, `Retry-After: ${seconds}`)
+    t.true(seconds > 0 && seconds <= 900, `Retry-After: ${seconds}`)
     t.is((await house.post('/user/login', { email: ann, password })).status, 200, 'from elsewhere')
     t.is((await house.post('/user/login', { email: email(), password }, here)).status, 401, 'another account')
   })

@@ -1,28 +1,26 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import net from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { createGateway, type Gateway } from '../../../services/auth/gateway.ts'
 import { pair, startTokenEndpoint, type TokenReply } from '../../support/token-endpoint.ts'
+import { deadOrigin } from '../../support/upstream.ts'
 
 const secret = 'a+b/c= d:e%é'
 const request = { subject: 'ann', scope: 'profile', requestId: 'test-1' }
 
-function client(url: string) {
+function client(url: string, timeoutMs = 60_000) {
   const warnings: string[] = []
   const gateway: Gateway = createGateway({
     url: () => url,
     client: { id: 'auth', secret },
-    timeoutMs: 500,
+    timeoutMs,
     warn: (message) => void warnings.push(message),
   })
   return { gateway, warnings }
 }
 
-async function answering(t: ExecutionContext, answer?: () => TokenReply | undefined) {
+async function answering(t: ExecutionContext, answer?: () => TokenReply | undefined, timeoutMs?: number) {
   const endpoint = await startTokenEndpoint(answer)
   t.teardown(endpoint.stop)
-  return { endpoint, ...client(endpoint.url) }
+  return { endpoint, ...client(endpoint.url, timeoutMs) }
 }
 
 test('credentials are sent as RFC 6749 §2.3.1 has them', async (t) => {
@@ -77,20 +75,14 @@ test('a gateway that is busy is a 503 with the time it names', async (t) => {
 })
 
 test('a gateway that keeps silent is a 503 after the timeout', async (t) => {
-  const { gateway, warnings } = await answering(t, () => undefined)
-  const startedAt = performance.now()
+  const { gateway, warnings } = await answering(t, () => undefined, 500)
   const error = await t.throwsAsync(gateway.createTokens(request))
   t.like(error, { status: 503, code: 'gateway_unavailable', headers: { 'Retry-After': '1' } })
-  t.true(performance.now() - startedAt < 5000)
   t.regex(warnings[0]!, /TimeoutError/)
 })
 
 test('a gateway that is not there is a 503, and the log names GATEWAY_URL', async (t) => {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  const { gateway, warnings } = client(`http://127.0.0.1:${port}`)
+  const { gateway, warnings } = client(await deadOrigin())
   const error = await t.throwsAsync(gateway.createTokens(request))
   t.like(error, { status: 503, code: 'gateway_unavailable' })
   t.deepEqual(warnings, ['GATEWAY_URL: the gateway does not answer (ECONNREFUSED)'])
