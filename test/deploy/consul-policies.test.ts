@@ -37,7 +37,7 @@ consulTest('by the steps of the README a gateway follows and registers, with ACL
   const [, url] = await gateway.printed(/listens on (http:\S+)/)
   await gateway.printed(/gateway is registered in Consul/)
   const answers = async () => (await fetch(`${url}/api/users`)).status
-  await until(async () => (await answers()) === 200, 'the gateway leads to the auth service', 60_000)
+  await until(async () => (await answers()) === 200, 'the gateway leads to the auth service')
   // As DNS asks, without a token: the front finds the gateways, and nobody else is shown.
   const anonymous = async (path: string) => (await fetch(`http://${consul.address}/v1${path}`)).json()
   t.is(((await anonymous('/health/service/gateway')) as unknown[]).length, 1)

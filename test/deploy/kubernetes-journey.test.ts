@@ -14,7 +14,6 @@ import { until } from '../support/until.ts'
 const title =
   'production in small: the processes of the Deployments with their settings, and the Service routed as it is'
 const freshDatabase = sharedPostgres()
-const limitMs = 90_000
 const secret = 'k8TrUw3nMzQ0cXbVYyEo5A'
 
 if (noPostgres === undefined) kubectlTest(title, journey)
@@ -72,9 +71,9 @@ async function journey(t: ExecutionContext, render: Render): Promise<void> {
   )
 
   const answers = async (address: string) => (await fetch(address)).status === 200
-  await until(() => answers(`${adminUrl}/readyz`), 'the readiness probe succeeds', limitMs)
+  await until(() => answers(`${adminUrl}/readyz`), 'the readiness probe succeeds')
   t.true(await answers(`${adminUrl}/livez`))
-  await until(() => answers(`${url}/api/users`), 'the house is found', limitMs)
+  await until(() => answers(`${url}/api/users`), 'the house is found')
   t.deepEqual(await (await fetch(`${url}/api/users`)).json(), { message: 'Welcome from AUTH service' })
 
   const login = await signUpAndLogIn(url)
@@ -92,7 +91,7 @@ async function journey(t: ExecutionContext, render: Render): Promise<void> {
   // kubectl apply, by and by: the kubelet puts another folder in the place of the one that `..data` leads to.
   swap(folder, { 'gateway.yaml': 'services: { auth: { path: /api/people, strip: /api } }' }, '..2026_02')
   const gone = async () => (await fetch(`${url}/api/users`)).status === 404
-  await until(gone, 'the new gateway.yaml holds', limitMs)
+  await until(gone, 'the new gateway.yaml holds')
 }
 
 async function signUpAndLogIn(url: string): Promise<Response> {
@@ -103,11 +102,7 @@ async function signUpAndLogIn(url: string): Promise<Response> {
       body: JSON.stringify({ email: 'mina@example.com', password: 'a long enough password' }),
     })
   // Its tables are being made meanwhile.
-  await until(
-    async () => (await post('/api/user/signup')).status < 500,
-    'the auth service has its tables',
-    limitMs,
-  )
+  await until(async () => (await post('/api/user/signup')).status < 500, 'the auth service has its tables')
   return post('/api/user/login')
 }
 

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
 import { findConsul } from '../../scripts/consul.ts'
-import { freePorts, startConsul } from '../support/consul.ts'
+import { startConsul } from '../support/consul.ts'
 import { type CommandBlock, commandBlocks } from '../support/page-blocks.ts'
 import { startPageSession } from '../support/page-session.ts'
+import { freePorts } from '../support/ports.ts'
 
 // What a page tells its readers to type is typed here, and what it says comes of it has to come of it.
 

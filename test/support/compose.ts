@@ -13,9 +13,9 @@ import {
   startDatabase,
   untilHealthy,
 } from './compose-programs.ts'
-import { freePorts } from './consul.ts'
 import { type ComposeService, readCompose } from './docker-compose.ts'
 import { lastOf, readDockerfile } from './dockerfile.ts'
+import { freePorts } from './ports.ts'
 
 export interface Container {
   /** As `gateway-2`. */
