@@ -2,6 +2,7 @@ import type { Middleware, ParameterizedContext } from 'koa'
 import type { AccessEntry } from '../observability/log.ts'
 import type { Exchange } from '../proxy/exchange.ts'
 import type { CountRequests } from './count-requests.ts'
+import { probes } from './health.ts'
 import type { DoorServerOptions } from './server.ts'
 import type { DoorState } from './state.ts'
 
@@ -10,7 +11,10 @@ export interface AccessLogOptions {
   readonly counted: CountRequests
 }
 
-/** One line for each request, after its reply: proxied or the gateway's own, good or bad. */
+/**
+ * One line for each request, after its reply: proxied or the gateway's own, good or bad. Only a probe that is well is
+ * counted and no more: a line every few seconds would say nothing, and hide the others.
+ */
 export function createAccessLog({ access, counted }: AccessLogOptions): Middleware<DoorState> {
   return async function accessLog(ctx, next) {
     const startedAt = performance.now()
@@ -39,7 +43,7 @@ export function createAccessLog({ access, counted }: AccessLogOptions): Middlewa
       cache: forwarded?.cacheStatus,
       errorCode: forwarded?.failure?.code ?? ctx.state.errorCode,
     }
-    access(entry)
+    if (forwarded !== undefined || status !== 200 || !probes.has(path)) access(entry)
     trace?.span?.end(entry)
   }
 }

@@ -15,6 +15,9 @@ export interface HealthOptions {
   readonly stopping: () => boolean
 }
 
+/** What is asked every few seconds for as long as the gateway runs, by those who look after it. */
+export const probes: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics'])
+
 /** Alive: the event loop answers. Nothing else belongs here, or a restart would be the cure for a neighbour. */
 export const livez: Middleware = (ctx) => {
   ctx.set('Cache-Control', 'no-store')

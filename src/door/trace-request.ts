@@ -2,10 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestTrace } from '../observability/trace.ts'
 import type { Tracing } from '../observability/tracing.ts'
 import type { Caller } from './forwarded.ts'
+import { probes } from './health.ts'
 import { readTraceContext } from './trace-context.ts'
-
-/** Asked every few seconds by who watches over the gateway: nobody looks for them in a trace. */
-const probes = new Set(['/livez', '/readyz', '/metrics'])
 
 /** The trace of a request: its caller's, gone on with where traces are on; where they are, every request has one. */
 export function beginTrace(

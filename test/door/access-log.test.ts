@@ -56,7 +56,7 @@ test('in development a request is one line: method, path, house, status and time
 test('every request has its line: the gateway’s own, refused, failed and aborted ones', async (t) => {
   const { url, port, house, accessLines } = await talkativeGateway(t, 'people')
   const controller = new AbortController()
-  await request(`${url}/livez`)
+  await request(`${url}/openapi`)
   await request(`${url}/nowhere`)
   await request(`${url}/api/closed`)
   await request(`${url}/api/dead`)
@@ -79,7 +79,7 @@ test('every request has its line: the gateway’s own, refused, failed and abort
       .trimEnd(),
   )
   t.deepEqual(seen, [
-    '→ GET /livez  gateway  200',
+    '→ GET /openapi  gateway  200',
     '→ GET /nowhere  gateway  404  not_found',
     '→ GET /api/closed  closed@-  401  authentication_required',
     '→ GET /api/dead  dead@house  502  upstream_refused',
@@ -88,6 +88,19 @@ test('every request has its line: the gateway’s own, refused, failed and abort
     '→ - -  gateway  400  bad_request',
     '→ GET /api/slow  auth@house  499  client_closed_request',
   ])
+})
+
+test('a probe that is well has no line, and one that is not has one', async (t) => {
+  const { url, access } = await startGateway(t)
+  for (const path of ['/livez', '/readyz', '/metrics']) t.is((await request(url + path)).status, 200)
+  t.is((await request(`${url}/livez`, { method: 'DELETE' })).status, 405)
+  const metrics = (await request(`${url}/metrics`)).body
+  t.regex(metrics, /route="\/livez"/)
+  await until(() => access.length > 0, 'a line')
+  t.deepEqual(
+    access.map(({ path, status }) => `${path} ${status}`),
+    ['/livez 405'],
+  )
 })
 
 test('a WebSocket handshake that is declined has its line too', async (t) => {
@@ -201,12 +214,13 @@ test('in production a line has what was measured, and neither query nor headers 
 
 test('the bytes of a reply without a body are none', async (t) => {
   const { url, access } = await startGateway(t)
-  await request(`${url}/livez`, { method: 'HEAD' })
+  await request(`${url}/`, { method: 'HEAD' })
   await request(`${url}/nowhere`, { method: 'HEAD' })
-  await request(`${url}/livez`)
+  const { body } = await request(`${url}/`)
+  t.true(body.length > 0)
   t.deepEqual(
     access.map((entry) => entry.bytesSent),
-    [0, 0, '{"status":"ok"}'.length],
+    [0, 0, Buffer.byteLength(body)],
   )
 })
 
@@ -236,7 +250,7 @@ test('a line has the route, the caller’s trace, and the bytes both ways', asyn
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00'
   await request(`${url}/api/house/a/b`, { method: 'POST', body: 'x'.repeat(1000), headers: { traceparent } })
   await request(`${url}/api/house`)
-  await request(`${url}/livez`)
+  await request(`${url}/openapi.json`)
   await until(() => access.length === 3, 'three lines')
   t.like(access[0], {
     route: '/api/house',
@@ -246,7 +260,7 @@ test('a line has the route, the caller’s trace, and the bytes both ways', asyn
     bytesSent: 5,
   })
   t.like(access[1], { route: '/api/house', traceId: undefined, bytesReceived: undefined })
-  t.like(access[2], { route: '/livez', service: undefined })
+  t.like(access[2], { route: '/openapi.json', service: undefined })
 })
 
 test('a line has the subject that was verified, and nothing of a token that was not', async (t) => {
