@@ -44,7 +44,6 @@ test('what clients sent, what is counted and what the access log says come to th
     env: { BODY_LIMIT: '10kb', CORS_ORIGINS: 'https://app.example' },
   })
   const before = sum((await scrape(url)).text, 'http_server_requests_total')
-  await until(() => access.at(-1)?.path === '/metrics', 'the line of the first scrape')
   const linesBefore = access.length
 
   const sent: Sent = {}
@@ -88,7 +87,7 @@ test('what clients sent, what is counted and what the access log says come to th
       method: 'OPTIONS',
       headers: { Origin: 'https://app.example', 'Access-Control-Request-Method': 'GET' },
     }),
-    ask('/livez', 200),
+    ask('/openapi', 200),
     ask('/docs', 200, { method: 'HEAD' }),
     raw(`GET /api/%2e%2e/x HTTP/1.1\r\n${host}Connection: close\r\n\r\n`, 400),
     raw('GET / HTTP/9.9\r\n\r\n', 400),
@@ -97,7 +96,7 @@ test('what clients sent, what is counted and what the access log says come to th
     raw('GET /livez HTTP/1.1\r\n\r\n', 400),
     // Pipelined: two that are answered, and one that cannot be parsed.
     raw(
-      `GET /api/house/1 HTTP/1.1\r\n${host}\r\nGET /livez HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
+      `GET /api/house/1 HTTP/1.1\r\n${host}\r\nGET /openapi HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
       200,
       200,
     ),
@@ -134,16 +133,14 @@ test('what clients sent, what is counted and what the access log says come to th
   const expected = Object.values(sent).reduce((total, times) => total + times, 0)
   await until(() => access.length - linesBefore >= expected, 'every request has its line')
   const after = await scrape(url)
-  await until(() => access.at(-1)?.path === '/metrics', 'the line of the last scrape')
-  const lines = access.length - 1 - linesBefore
-  t.is(lines, expected, 'lines')
+  t.is(access.length - linesBefore, expected, 'lines; scrapes that are answered have none')
   // The first scrape is counted by now; the last one is not yet.
   t.is(sum(after.text, 'http_server_requests_total') - before - 1, expected, 'counted')
   t.is(sum(after.text, 'http_server_request_duration_seconds_count') - before - 1, expected - sent['101']!)
   t.is(after.value('http_server_active_requests'), 1, 'the scrape itself')
 
   const byStatus = (status: string) =>
-    access.slice(linesBefore, -1).filter((entry) => String(entry.status) === status).length
+    access.slice(linesBefore).filter((entry) => String(entry.status) === status).length
   for (const [status, times] of Object.entries(sent)) {
     if (status !== 'left' && status !== '499') t.is(byStatus(status), times, status)
   }
