@@ -1,5 +1,9 @@
+import { dirname } from 'node:path'
 import test from 'ava'
 import { createOwnRoute } from '../../src/door/own-route.ts'
+import { freshEmbedded } from '../support/database.ts'
+import { startGateway } from '../support/gateway.ts'
+import { request } from '../support/request.ts'
 
 test('an endpoint of the gateway has the name of its pattern', (t) => {
   const ownRoute = createOwnRoute('')
@@ -38,4 +42,17 @@ test('every other path has one name', (t) => {
     '/livez/x',
   ]
   t.deepEqual([...new Set(paths.map(ownRoute))], ['unmatched'])
+})
+
+test('every endpoint of the API document has a name of its own, its parameters’ names aside', async (t) => {
+  const { dataDir } = await freshEmbedded(t)
+  const { url } = await startGateway(t, { env: { DATABASE_URL: '', DATA_DIR: dirname(dataDir) } })
+  const { paths } = JSON.parse((await request(`${url}/openapi.json`)).body) as { paths: object }
+  const listed = Object.keys(paths)
+  t.true(listed.length > 15)
+  const ownRoute = createOwnRoute('')
+  // Where a segment stands for any other, it may not be taken for one that stands for itself.
+  const named = listed.map((path) => ownRoute(path.replaceAll(/\{\w+\}/g, 'some-9')).replace('.json', ''))
+  const plain = (path: string) => path.replaceAll(/\{\w+\}|:\w+/g, ':').replace('.json', '')
+  t.deepEqual(named.map(plain), listed.map(plain))
 })
