@@ -31,8 +31,11 @@ export interface DoorServerOptions {
   readonly acceptTurn?: (() => Promise<void>) | undefined
 }
 
-/** How long an idle connection is kept: longer than load balancers in front keep theirs. */
-const keptIdleMs = 65_000
+/**
+ * How long an idle connection is kept: longer than load balancers in front keep theirs, 60 s at nginx and AWS, 90 s at
+ * Traefik. Who keeps them for longer than that (Google, 10 min; Envoy, 1 h) is to be told less.
+ */
+const keptIdleMs = 95_000
 
 /**
  * The HTTP server. Slow headers are cut; a body may take its time (a large upload does), the proxy watches its

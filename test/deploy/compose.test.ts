@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process'
 import { access, readFile } from 'node:fs/promises'
+import { BlockList } from 'node:net'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { parse } from 'yaml'
 import { findCaddy } from '../../scripts/caddy.ts'
 import { reachableHost } from '../../services/auth/registration.ts'
+import { readAuthSettings } from '../../services/auth/settings.ts'
 import { discoverySources } from '../../src/discovery/sources/index.ts'
 import { load, loadError, spot } from '../support/config.ts'
 import { type ComposeService, composeTest, readCompose } from '../support/docker-compose.ts'
@@ -45,7 +47,8 @@ composeTest('every container is checked, limited, unprivileged, and starts again
     t.truthy(service.deploy?.resources?.limits?.memory, `${name} has a limit of memory`)
     t.truthy(service.logging?.options?.['max-size'], `the log of ${name} ends`)
     t.is(service.container_name, undefined, `there may be several of ${name}`)
-    t.is(service.cap_add, name === 'front' ? service.cap_add : undefined, name)
+    // Caddy's file has this capability, and is not started at all without.
+    t.deepEqual(service.cap_add, name === 'front' ? ['NET_BIND_SERVICE'] : undefined, name)
   }
 })
 
@@ -86,6 +89,43 @@ composeTest('every image of others has a version, and every mount a source', asy
       if (type === 'bind') await t.notThrowsAsync(access(source), `${name}: ${source}`)
     }
   }
+})
+
+composeTest(
+  "no two services are built by one name: builds at once of the same one get in each other's way",
+  async (t) => {
+    const { services } = await readCompose({ profiles })
+    const built = Object.values(services).flatMap(({ build, image }) => (build === undefined ? [] : image))
+    t.true(built.length >= 5)
+    t.is(new Set(built).size, built.length, built.join())
+  },
+)
+
+composeTest(
+  'addresses that are given are of the network, and of the half that no container comes by',
+  async (t) => {
+    const { services, networks } = await readCompose({ profiles })
+    const [{ subnet = '', ip_range: range = '' } = {}] = networks.default.ipam.config
+    t.is(services.gateway?.environment?.TRUSTED_PROXIES, subnet)
+    const within = (cidr: string, address: string) => {
+      const [network = '', bits] = cidr.split('/')
+      const list = new BlockList()
+      list.addSubnet(network, Number(bits))
+      return list.check(address)
+    }
+    t.true(within(subnet, range.split('/')[0]!))
+    const fixed = Object.values(services).flatMap(({ networks: own }) => own?.default?.ipv4_address ?? [])
+    t.is(fixed.length, 1)
+    for (const address of fixed) t.true(within(subnet, address) && !within(range, address), address)
+  },
+)
+
+composeTest('who shares the loopback of the front cannot tell it what to do', async (t) => {
+  const { services } = await readCompose({ profiles })
+  const sharing = Object.values(services).filter(({ network_mode: mode }) => mode === 'service:front')
+  t.is(sharing.length, 1)
+  for (const { depends_on: others } of sharing) t.true(others?.front?.restart)
+  t.regex(await readFile('compose/front/Caddyfile', 'utf8'), /^\tadmin off$/m)
 })
 
 composeTest('the grace of a gateway is longer than its drain', async (t) => {
@@ -146,6 +186,23 @@ composeTest('the gateway takes its environment as the files give it', async (t) 
   ])
 })
 
+composeTest('the auth service takes its environment as the files give it', async (t) => {
+  for (const [input, publicUrl] of [
+    [{}, 'http://localhost:8080'],
+    [{ files, env: production }, 'https://www.jinmini.com'],
+  ] as const) {
+    const { services } = await readCompose(input)
+    const settings = readAuthSettings(environmentOf(services.auth?.environment))
+    t.is(settings.port, 8001)
+    t.is(settings.gatewayUrl, 'http://gateway:8080')
+    t.is(settings.identity.issuer, publicUrl)
+  }
+  const names = { USER_ID_HEADER: 'X-Id', USER_SCOPE_HEADER: 'X-Scope', USER_ISSUER_HEADER: 'X-Issuer' }
+  const { services } = await readCompose({ env: names })
+  const { identity } = readAuthSettings(environmentOf(services.auth?.environment))
+  t.deepEqual(identity.headers, { id: 'X-Id', scope: 'X-Scope', issuer: 'X-Issuer' })
+})
+
 test('a container of the auth service registers under its own address', (t) => {
   const auto = { NODE_ENV: 'development', AUTH_ADVERTISE_HOST: 'auto' }
   t.is(reachableHost(auto, '0.0.0.0', networkInterfaces), '10.89.77.130')
@@ -183,7 +240,7 @@ composeTest('the front takes the Caddyfile, with a public name and without', asy
     const options = { env: { PATH: process.env.PATH, HOME: '/tmp', ...env } }
     await t.notThrowsAsync(run(found.binary, ['validate', ...args], options))
     const { stdout } = await run(found.binary, ['adapt', ...args], options)
-    const listens = 'SITE_ADDRESS' in env ? [':443', ':8080'] : [':8080']
+    const listens = ['127.0.0.1:2019', ...('SITE_ADDRESS' in env ? [':443'] : []), ':8080']
     const servers = Object.values((JSON.parse(stdout) as CaddyConfig).apps.http.servers)
     t.deepEqual(servers.flatMap(({ listen }) => listen).toSorted(), listens)
   }
@@ -213,6 +270,25 @@ promtoolTest(
       )
   },
 )
+
+composeTest('Prometheus has the token of the gateways where its configuration looks for it', async (t) => {
+  const { services } = await readCompose({ profiles, env: { ADMIN_TOKEN: 'a token' } })
+  const { scrape_configs: jobs } = parse(
+    await readFile('observability/prometheus/prometheus.yml', 'utf8'),
+  ) as {
+    scrape_configs: { authorization?: { credentials_file: string } }[]
+  }
+  const file = jobs.flatMap(({ authorization }) => authorization?.credentials_file ?? []).join()
+  t.regex(file, /^\/tmp\//)
+  t.true(services.prometheus?.command?.join().includes(`"$$ADMIN_TOKEN" > ${file} &&`))
+  for (const name of ['prometheus', 'gateway']) t.is(services[name]?.environment?.ADMIN_TOKEN, 'a token')
+})
+
+composeTest('a gateway of the profile dev answers to the name by which the others ask for one', async (t) => {
+  const { services } = await readCompose({ profiles })
+  t.deepEqual(services['gateway-dev']?.networks?.default?.aliases, ['gateway'])
+  t.is(services['auth-dev']?.environment?.GATEWAY_URL, 'http://gateway:8080')
+})
 
 test('each part of the collector that is used is there, and each that is there is used', async (t) => {
   const { service, ...parts } = parse(

@@ -69,11 +69,18 @@ kubectlTest("the Role is the gateway's, and nobody has more", async (t, render) 
 const outside = {
   // Prometheus, and name servers for everybody.
   always: ['monitoring/prometheus > gateway:9090'],
-  dns: 'kube-system/kube-dns:53',
-  // Google, Facebook and the others.
-  providers: ['gateway > 0.0.0.0/0:443', 'gateway > ::/0:443'],
+  dns: ['kube-system/kube-dns:53', 'kube-system/kube-dns:53/UDP'],
+  // Google, Facebook and the others, in no private network.
+  providers: [
+    'gateway > 0.0.0.0/0 but 10.0.0.0/8 but 100.64.0.0/10 but 169.254.0.0/16 but 172.16.0.0/12 but 192.168.0.0/16:443',
+    'gateway > ::/0 but fc00::/7 but fe80::/10:443',
+  ],
+  // Wherever it is, but not where clouds keep the secrets of machines.
   kubernetes: (ports: readonly number[]) =>
-    ports.flatMap((port) => [`gateway > 0.0.0.0/0:${port}`, `gateway > ::/0:${port}`]),
+    ports.flatMap((port) => [
+      `gateway > 0.0.0.0/0 but 169.254.0.0/16:${port}`,
+      `gateway > ::/0 but fe80::/10:${port}`,
+    ]),
   ingress: ['traefik > gateway:8080'],
   gatewayApi: ['envoy-gateway-system > gateway:8080'],
   postgres: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].flatMap((net) => [
@@ -98,7 +105,7 @@ kubectlTest('the network lets through what the settings need, and nothing else',
     const expected = [
       ...neededFlows(objects, (name) => environmentOf(objects, name, production ? secrets : {})),
       ...outside.always,
-      ...names.map((name) => `${name} > ${outside.dns}`),
+      ...names.flatMap((name) => outside.dns.map((dns) => `${name} > ${dns}`)),
       ...outside.providers,
       ...(folder.endsWith('consul') ? [] : outside.kubernetes(production ? [443, 6443] : [443, 6443, 8443])),
       ...(folder === gatewayApi ? outside.gatewayApi : []),

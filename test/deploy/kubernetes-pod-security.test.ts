@@ -34,10 +34,16 @@ kubectlTest(
       for (const { name, pod } of workloads(objects)) {
         // AUTH_PORT=tcp://10.96.0.7:80 is what Kubernetes would say, and the auth service could not start with it.
         t.is(pod.enableServiceLinks, false, name)
-        for (const { securityContext, resources } of pod.containers) {
+        // What is mounted belongs to the group that it runs as: the token of the account can be read.
+        t.is(pod.securityContext?.fsGroup, pod.securityContext?.runAsGroup)
+        // One node is enough.
+        for (const { whenUnsatisfiable } of pod.topologySpreadConstraints ?? [])
+          t.is(whenUnsatisfiable, 'ScheduleAnyway')
+        for (const { securityContext, resources, volumeMounts } of pod.containers) {
           t.true(securityContext?.readOnlyRootFilesystem)
-          t.truthy(resources?.requests?.memory)
-          t.truthy(resources?.limits?.memory)
+          const [asked, allowed] = [resources?.requests?.memory, resources?.limits?.memory].map(mebibytes)
+          t.true(asked! <= allowed!, 'the API server would not take it')
+          t.true(volumeMounts?.some(({ mountPath }) => mountPath === '/tmp'))
         }
         for (const { emptyDir } of pod.volumes ?? [])
           t.true(emptyDir === undefined || emptyDir?.sizeLimit !== undefined)
@@ -45,6 +51,12 @@ kubectlTest(
     }
   },
 )
+
+function mebibytes(quantity: unknown): number {
+  const [, count] = /^(\d+)Mi$/.exec(String(quantity)) ?? []
+  if (count === undefined) throw new Error(`expected memory in Mi, got ${quantity}`)
+  return Number(count)
+}
 
 const sound: IPodSpec = {
   securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },

@@ -18,7 +18,17 @@ import { providerKinds } from '../../src/oauth/providers/index.ts'
 import { configFolder } from '../support/config.ts'
 import { kubectlTest } from '../support/kubectl.ts'
 import type { Manifest } from '../support/kubernetes-schemas.ts'
-import { decoded, environmentOf, every, one, overlays } from '../support/manifests.ts'
+import {
+  decoded,
+  environmentOf,
+  every,
+  one,
+  overlayOf,
+  overlays,
+  portNumber,
+  selects,
+  workload,
+} from '../support/manifests.ts'
 
 const secret = 'k8TrUw3nMzQ0cXbVYyEo5A'
 /** What an operator would put into the Secrets that secrets.example.yaml describes. */
@@ -84,6 +94,19 @@ kubectlTest('the gateway and the auth service start with what each overlay says'
     const config = loadInPod(t, objects, gateway!)
     t.is(config.environment, folder.endsWith('production') ? 'production' : 'development')
     t.is(config.database.kind, 'postgres')
+    if (folder.endsWith('production')) {
+      const [network, ...others] = config.trustedProxies
+      t.regex(network!, /^10\.\d+\.0\.0\/16$/, 'the pods, and not whoever comes by')
+      t.deepEqual(others, [])
+    } else {
+      const { POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB } = decoded(
+        one(objects, 'Secret', 'postgres-secrets'),
+      )
+      for (const { DATABASE_URL } of [gateway!, auth!]) {
+        const { username, password, pathname } = new URL(DATABASE_URL!)
+        t.deepEqual([username, password, pathname], [POSTGRES_USER, POSTGRES_PASSWORD, `/${POSTGRES_DB}`])
+      }
+    }
     t.deepEqual(config.admin, { port: 9090, host: '0.0.0.0', token: gateway?.ADMIN_TOKEN })
     t.deepEqual(
       config.discovery.sources.map(({ source }) => source.name),
@@ -172,6 +195,27 @@ kubectlTest('munjigi check has nothing against gateway.yaml of the ConfigMap', a
     t.is(await runCommand(['check', 'gateway.yaml'], context), 0, lines.join('\n'))
   }
 })
+
+kubectlTest(
+  'what Prometheus scrapes is the admin port, by the token that is there, under the name of the alerts',
+  async (t, render) => {
+    const { spec } = parse(readFileSync('k8s/components/prometheus/pod-monitor.yaml', 'utf8'))
+    const gateway = workload(await render('k8s/overlays/production'), 'gateway')
+    t.true(selects(spec.selector, gateway.labels))
+    const [{ port, authorization, relabelings }, ...others] = spec.podMetricsEndpoints
+    t.deepEqual(others, [])
+    t.is(portNumber(gateway, port), 9090)
+    const { name, key } = authorization.credentials
+    t.true(key in decoded(one(example, 'Secret', name)))
+    const components = ['k8s/components/prometheus']
+    const dev = await render(await overlayOf(t, { resources: ['k8s/overlays/dev'], components }))
+    const monitor = dev.find(({ kind }) => kind === 'PodMonitor') as { spec?: typeof spec }
+    const generated = one(dev, 'Secret', name).metadata.name
+    t.is(monitor.spec.podMetricsEndpoints[0].authorization.credentials.name, generated)
+    t.deepEqual(relabelings, [{ action: 'replace', targetLabel: 'job', replacement: 'munjigi' }])
+    t.true(readFileSync('observability/prometheus/alerts.yml', 'utf8').includes('up{job="munjigi"}'))
+  },
+)
 
 test('the alerts of the Prometheus component are those of observability/', (t) => {
   const { groups } = parse(readFileSync('observability/prometheus/alerts.yml', 'utf8'))

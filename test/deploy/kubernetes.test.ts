@@ -16,6 +16,9 @@ import {
 const everything = ['ingress', 'consul', 'prometheus'].map((name) => `k8s/components/${name}`)
 const otherwise = ['gateway-api', 'consul', 'prometheus'].map((name) => `k8s/components/${name}`)
 
+/** The label of cert-manager's own pods, which come and go: none of them is in a manifest of ours. */
+const acmeSolver = 'acme.cert-manager.io/http01-solver'
+
 kubectlTest('every overlay, with every component, holds to the schemas of Kubernetes', async (t, render) => {
   const folders = [
     ...overlays,
@@ -66,11 +69,22 @@ kubectlTest('nothing refers to what is not there', async (t, render) => {
     for (const { name, pod } of workloads(objects)) {
       const sources = pod.containers.flatMap(({ envFrom = [] }) => envFrom ?? [])
       for (const { configMapRef, secretRef } of sources) {
+        // A pod without them would start, and not know why it cannot do what it is there for.
+        t.falsy(configMapRef?.optional ?? secretRef?.optional)
         if (configMapRef) one(objects, 'ConfigMap', configMapRef.name!)
         if (secretRef && !production) one(objects, 'Secret', secretRef.name!)
         if (secretRef && production) t.is(secretRef.name, `${name}-secrets`)
       }
-      for (const { configMap } of pod.volumes ?? []) if (configMap) one(objects, 'ConfigMap', configMap.name!)
+      for (const { configMap, name } of pod.volumes ?? []) {
+        if (configMap === undefined || configMap === null) continue
+        const files = Object.keys(one(objects, 'ConfigMap', configMap.name!).data!)
+        const mount = pod.containers[0]?.volumeMounts?.find((mount) => mount.name === name)
+        const { GATEWAY_CONFIG } = one(objects, 'ConfigMap', 'gateway-settings').data!
+        t.deepEqual(
+          files.map((file) => `${mount?.mountPath}/${file}`),
+          [GATEWAY_CONFIG],
+        )
+      }
       if (pod.serviceAccountName) one(objects, 'ServiceAccount', pod.serviceAccountName)
       const volumes = (pod.volumes ?? []).map(({ name }) => name)
       const claims = every(objects, 'StatefulSet').flatMap(({ spec }) => spec?.volumeClaimTemplates ?? [])
@@ -90,18 +104,30 @@ kubectlTest('nothing refers to what is not there', async (t, render) => {
     }
     for (const { spec } of every(objects, 'PodDisruptionBudget')) chosen(objects, spec!.selector!)
     for (const { spec } of every(objects, 'NetworkPolicy')) {
+      const { matchLabels = {} } = spec?.podSelector ?? {}
       const everybody = Object.keys(spec?.podSelector ?? {}).length === 0
-      if (!everybody) chosen(objects, spec!.podSelector!)
+      if (!everybody && matchLabels?.[acmeSolver] === undefined) chosen(objects, spec!.podSelector!)
     }
-    for (const { spec } of every(objects, 'Service')) {
+    for (const { metadata, spec } of every(objects, 'Service')) {
+      t.is(spec?.type, undefined, `${metadata.name} would be reached past the front`)
       for (const found of chosen(objects, { matchLabels: spec!.selector! })) {
-        for (const { targetPort } of spec!.ports ?? []) t.truthy(portNumber(found, targetPort as string))
+        for (const { targetPort } of spec!.ports ?? []) {
+          t.truthy(portNumber(found, targetPort as string))
+          t.not(targetPort, 'admin', 'the admin port is in no Service')
+        }
       }
     }
     for (const { spec } of [...every(objects, 'Deployment'), ...every(objects, 'StatefulSet')]) {
       t.true(selects(spec!.selector as never, spec!.template.metadata?.labels ?? {}))
     }
-    for (const { spec } of every(objects, 'Ingress')) {
+    for (const { metadata, spec } of every(objects, 'Ingress')) {
+      // Traefik would serve the same without TLS.
+      t.is(metadata.annotations?.['traefik.ingress.kubernetes.io/router.entrypoints'], 'websecure')
+      const { PUBLIC_URL } = one(objects, 'ConfigMap', 'gateway-settings').data!
+      t.deepEqual(
+        spec?.rules?.map(({ host }) => `https://${host}`),
+        [PUBLIC_URL!],
+      )
       for (const { http, host } of spec?.rules ?? []) {
         const { service } = http!.paths[0]!.backend
         const ports = one(objects, 'Service', service?.name ?? '').spec!.ports!
@@ -111,6 +137,42 @@ kubectlTest('nothing refers to what is not there', async (t, render) => {
     }
   }
 })
+
+kubectlTest('in production one pod may always go, and another is there', async (t, render) => {
+  const objects = await render('k8s/overlays/production')
+  for (const name of ['gateway', 'auth']) {
+    t.true((one(objects, 'HorizontalPodAutoscaler', name).spec?.minReplicas ?? 1) >= 2)
+    // A number that must stay would hold up every node's maintenance where that many are all there are.
+    t.like(one(objects, 'PodDisruptionBudget', name).spec, { maxUnavailable: 1, minAvailable: undefined })
+  }
+})
+
+kubectlTest(
+  'a setting that changes makes new pods, and a route that changes makes none',
+  async (t, render) => {
+    for (const folder of overlays) {
+      const objects = await render(folder)
+      const names = ['gateway-settings', 'auth-settings', 'gateway-file'].map(
+        (name) => one(objects, 'ConfigMap', name).metadata.name,
+      )
+      t.regex(names.join(' '), /^gateway-settings-\w{10} auth-settings-\w{10} gateway-file$/)
+    }
+  },
+)
+
+kubectlTest(
+  'whoever proves that the host is ours is asked by way of the same controller',
+  async (t, render) => {
+    for (const components of [everything, otherwise]) {
+      const objects = await render(await overlayOf(t, { resources: ['k8s/base'], components }))
+      const { spec } = one(objects, 'NetworkPolicy', 'acme')
+      t.deepEqual(spec?.podSelector, { matchLabels: { [acmeSolver]: 'true' } })
+      const [front] = one(objects, 'NetworkPolicy', 'front').spec?.ingress ?? []
+      t.truthy(front?.from?.[0]?.namespaceSelector?.matchLabels?.['kubernetes.io/metadata.name'])
+      t.deepEqual(spec?.ingress, [{ from: front!.from!, ports: [{ port: 8089, protocol: 'TCP' }] }])
+    }
+  },
+)
 
 kubectlTest(
   'the HTTPRoute leads to the port of the Service, by the listener of the Gateway',
@@ -125,6 +187,13 @@ kubectlTest(
       gateway?.spec.listeners?.map(({ name, hostname }) => `${name} ${hostname}`),
       ['http www.jinmini.com', 'https www.jinmini.com'],
     )
+    t.deepEqual(
+      [route, redirect].map((one) => one?.spec.hostnames),
+      [['www.jinmini.com'], ['www.jinmini.com']],
+    )
+    t.is(redirect?.spec.rules?.[0]?.filters?.[0]?.requestRedirect?.scheme, 'https')
+    // Envoy's own limit of 15 s would cut event streams and downloads.
+    t.is(route?.spec.rules?.[0]?.timeouts?.request, '0s')
     const [backend] = route?.spec.rules?.[0]?.backendRefs ?? []
     const service = one(objects, 'Service', backend?.name ?? '')
     t.true(service.spec?.ports?.some(({ port }) => port === backend?.port))
@@ -135,7 +204,12 @@ interface Route {
   readonly spec: {
     readonly listeners?: readonly { readonly name: string; readonly hostname: string }[]
     readonly parentRefs?: readonly { readonly name: string; readonly sectionName: string }[]
-    readonly rules?: readonly { readonly backendRefs?: readonly { name: string; port: number }[] }[]
+    readonly hostnames?: readonly string[]
+    readonly rules?: readonly {
+      readonly backendRefs?: readonly { name: string; port: number }[]
+      readonly filters?: readonly { requestRedirect?: { scheme?: string } }[]
+      readonly timeouts?: { readonly request?: string }
+    }[]
   }
 }
 
@@ -151,7 +225,9 @@ kubectlTest('a pod is given as long to leave as its settings have it take', asyn
     const objects = await render(folder)
     const gateway = workload(objects, 'gateway').pod
     const settings = one(objects, 'ConfigMap', 'gateway-settings').data!
-    const drainMs = duration.parse(settings.DRAIN_DELAY) + duration.parse(settings.DRAIN_TIMEOUT)
+    const delayMs = duration.parse(settings.DRAIN_DELAY)
+    t.true(delayMs >= 5000, 'every node and controller has to hear that it goes')
+    const drainMs = delayMs + duration.parse(settings.DRAIN_TIMEOUT)
     t.true(gateway.terminationGracePeriodSeconds! * 1000 >= drainMs + 5000)
     // It waits by itself; a preStop would come on top of that, with /readyz still saying that all is well.
     t.is(gateway.containers[0]?.lifecycle, undefined)

@@ -162,6 +162,30 @@ test('the gate waits for every other job of CI', (t) => {
   const { jobs } = workflows.find(({ file }) => file === 'ci.yml')!
   const others = Object.keys(jobs).filter((name) => name !== 'passed')
   t.deepEqual(jobs.passed?.needs, others)
+  // Without it the gate is skipped where one of them fails, and what is skipped stops no merge.
+  t.is(jobs.passed?.if, 'always()')
+  const [gate = ''] = /^ +passed:\n[\s\S]*/m.exec(read('.github/workflows/ci.yml')) ?? []
+  for (const result of ['failure', 'cancelled', 'skipped'])
+    t.true(gate.includes(`contains(needs.*.result, '${result}')`), result)
+})
+
+test('the parts of the tests are all of the tests', (t) => {
+  const { jobs } = workflows.find(({ file }) => file === 'ci.yml')!
+  const { strategy, env } = jobs.test!
+  // Another key beside it would make jobs that have an index, but no tests of their own.
+  t.deepEqual(Object.keys(strategy!.matrix), ['part'])
+  t.regex(String(env?.CI_NODE_INDEX), /^\$\{\{ strategy\.job-index \}\}$/)
+  t.regex(String(env?.CI_NODE_TOTAL), /^\$\{\{ strategy\.job-total \}\}$/)
+})
+
+test('a release is of what passed CI, its images have SBOM and provenance, and only then is it told of', (t) => {
+  const { jobs } = workflows.find(({ file }) => file === 'release.yml')!
+  t.is(jobs.ci?.uses, './.github/workflows/ci.yml')
+  t.deepEqual([jobs.ci?.needs, jobs.image?.needs, jobs.release?.needs], ['notes', 'ci', 'image'])
+  const uses = (action: string) => jobs.image?.steps?.find((step) => step.uses?.startsWith(`${action}@`))
+  const { sbom, provenance, push } = uses('docker/build-push-action')?.with ?? {}
+  t.deepEqual([sbom, provenance, push], [true, 'mode=max', true])
+  t.true(uses('actions/attest')?.with?.['push-to-registry'])
 })
 
 test('the tests of CI take from .ci/run which real counterparts must be there', (t) => {

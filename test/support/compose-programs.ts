@@ -8,7 +8,7 @@ import { findCaddy } from '../../scripts/caddy.ts'
 import { findConsul } from '../../scripts/consul.ts'
 import type { Translation } from './compose-places.ts'
 import { execute, startPostgres } from './postgres.ts'
-import { startProcess } from './processes.ts'
+import { bareEnvironment, startProcess } from './processes.ts'
 
 const run = promisify(execFile)
 
@@ -34,6 +34,8 @@ export type Program = (t: ExecutionContext, start: Start) => Promise<Running>
 export const node: Program = async (t, { command, environment }) => {
   const [, program = '', ...args] = command
   const child = startProcess(t, program, environment, { args })
+  // Each question about its health is a process of its own: none before there is anything to ask.
+  await child.printed(/ listen(?:s|ing) on /)
   return {
     output: child.output,
     async stop() {
@@ -143,8 +145,7 @@ export async function isHealthy(
   const [kind, program, ...args] = test
   if (kind !== 'CMD') throw new Error(`a health check that is no command: ${test.join(' ')}`)
   try {
-    if (program === 'node')
-      await run(process.execPath, args, { env: { PATH: process.env.PATH, ...environment } })
+    if (program === 'node') await run(process.execPath, args, { env: { ...bareEnvironment, ...environment } })
     else if (program === 'wget') return (await fetch(args.at(-1)!, { signal: AbortSignal.timeout(5000) })).ok
     else if (program === 'pg_isready') await execute(databaseUrl, 'select 1')
     else throw new Error(`no stand-in for ${program}`)

@@ -24,7 +24,7 @@ export interface Container {
   url(port: string): string
   /** Everything that it has printed since it was last started. */
   output(): string
-  /** SIGTERM, then the same again; resolves when it is healthy. Fails where it outlives stop_grace_period. */
+  /** SIGTERM, then the same again; resolves when it is healthy. Fails where it far outlives stop_grace_period. */
   restart(): Promise<void>
 }
 
@@ -128,9 +128,10 @@ export async function startTopology(t: ExecutionContext, options: TopologyOption
       url: (port) => `http://${address}:${translation.port(port)}`,
       output: () => running.output(),
       async restart() {
+        // Twice as long as it is given: a machine may stand still in between.
         const late = setTimeout(
           () => t.fail(`${name} outlives its stop_grace_period`),
-          graceMs(service),
+          2 * graceMs(service),
         ).unref()
         const code = await running.stop()
         clearTimeout(late)

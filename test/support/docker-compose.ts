@@ -11,7 +11,9 @@ export interface ComposeProject {
   readonly services: Readonly<Record<string, ComposeService>>
   readonly volumes: Readonly<Record<string, unknown>>
   readonly networks: {
-    readonly default: { readonly ipam: { readonly config: readonly { readonly subnet: string }[] } }
+    readonly default: {
+      readonly ipam: { readonly config: readonly { readonly subnet: string; readonly ip_range: string }[] }
+    }
   }
 }
 
@@ -28,7 +30,11 @@ export interface ComposeService {
     readonly published: string
   }[]
   readonly volumes?: readonly { readonly type: string; readonly source: string; readonly target: string }[]
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string; readonly required: boolean }>>
+  readonly network_mode?: string
+  readonly networks?: {
+    readonly default?: { readonly ipv4_address?: string; readonly aliases?: readonly string[] } | null
+  }
+  readonly depends_on?: Readonly<Record<string, Dependency>>
   readonly healthcheck?: { readonly test: readonly string[] }
   readonly stop_grace_period?: string
   readonly read_only?: boolean
@@ -39,6 +45,12 @@ export interface ComposeService {
   readonly container_name?: string
   readonly logging?: { readonly options?: Readonly<Record<string, string>> }
   readonly deploy?: { readonly resources?: { readonly limits?: { readonly memory?: string } } }
+}
+
+interface Dependency {
+  readonly condition: string
+  readonly required: boolean
+  readonly restart?: boolean
 }
 
 export interface ComposeInput {

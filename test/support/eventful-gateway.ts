@@ -29,7 +29,13 @@ export async function scrapeEventfulGateway(t: ExecutionContext, databaseUrl: st
     // Nobody listens there: spans that cannot be told are counted too.
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
   })
-  await until(async () => (await request(`${url}/readyz`)).status === 200, 'it is ready')
+  let last = ''
+  const isReady = async () => {
+    const { status, body } = await request(`${url}/readyz`)
+    last = body
+    return status === 200
+  }
+  await until(isReady, 'it is ready', () => last)
   await request(`${url}/api/house`)
   await request(`${url}/api/dead`)
   await refreshAToken(url, provider.code().code)

@@ -25,6 +25,8 @@ export interface Job {
   readonly uses?: string
   readonly needs?: string | readonly string[]
   readonly permissions?: Readonly<Record<string, string>>
+  readonly if?: string
+  readonly env?: Readonly<Record<string, unknown>>
   readonly container?: string
   readonly 'timeout-minutes'?: number
   readonly strategy?: { readonly matrix: Readonly<Record<string, readonly unknown[]>> }

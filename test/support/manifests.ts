@@ -43,6 +43,7 @@ export async function overlayOf(
     JSON.stringify({
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
+      namespace: 'munjigi',
       resources: away(resources),
       components: away(components),
     }),

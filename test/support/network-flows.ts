@@ -5,7 +5,10 @@ import { every, one, portNumber, selects, type Workload, workload, workloads } f
 type Rule = NonNullable<NonNullable<INetworkPolicy['spec']>['ingress']>[number]
 type Peer = NonNullable<Rule['from']>[number]
 
-/** What may be said to whom: `gateway > auth:8001`. Where one of two pods of ours allows it alone, that is said. */
+/**
+ * What may be said to whom: `gateway > auth:8001`, and `gateway > dns:53/UDP` where it is not TCP. Where one of two pods
+ * of ours allows it alone, that is said.
+ */
 export function allowedFlows(objects: readonly Manifest[]): readonly string[] {
   const pods = workloads(objects)
   const into = new Set<string>()
@@ -24,7 +27,7 @@ export function allowedFlows(objects: readonly Manifest[]): readonly string[] {
   }
   const ours = new Set(pods.map(({ name }) => name))
   const from = (flow: string) => flow.split(' > ')[0] ?? ''
-  const to = (flow: string) => flow.split(' > ')[1]?.replace(/:\d+$/, '') ?? ''
+  const to = (flow: string) => flow.split(' > ')[1]?.replace(/:\d+(?:\/UDP)?$/, '') ?? ''
   return [
     ...[...into].map((flow) =>
       outOf.has(flow) || !ours.has(from(flow)) ? flow : `${flow}, but may not be sent`,
@@ -79,9 +82,9 @@ function behind(objects: readonly Manifest[], url: URL): string | undefined {
 function numbers(ports: Rule['ports']): readonly (string | number)[] {
   if (!ports) throw new Error('a rule that names no ports allows all of them')
   // Names of ports mean something else for every pod, and not every network plugin knows them.
-  return ports.map(({ port }) => {
+  return ports.map(({ port, protocol }) => {
     if (typeof port !== 'number') throw new Error(`expected the number of a port, got ${port}`)
-    return port
+    return protocol === 'TCP' ? port : `${port}/${protocol}`
   })
 }
 
@@ -94,7 +97,7 @@ function named(
   { ipBlock, namespaceSelector, podSelector }: Peer,
   pods: readonly Workload[],
 ): readonly string[] {
-  if (ipBlock) return [ipBlock.cidr]
+  if (ipBlock) return [[ipBlock.cidr, ...(ipBlock.except ?? [])].join(' but ')]
   if (namespaceSelector) {
     const namespace = namespaceSelector.matchLabels?.['kubernetes.io/metadata.name']
     return [[namespace, ...Object.values(podSelector?.matchLabels ?? {})].join('/')]
