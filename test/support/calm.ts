@@ -4,7 +4,7 @@ type Run = (t: ExecutionContext) => void | Promise<void>
 
 const mostAttempts = 8
 /** What hangs is not begun again and again. */
-const mostMs = 180_000
+const mostMs = 240_000
 /** Later than a thread is that has nothing to wait for but its turn. */
 const lateMs = 50
 
