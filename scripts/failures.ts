@@ -52,7 +52,7 @@ async function runTests(wanted: readonly RowId[]): Promise<number> {
       '--timeout=10m',
       ...titles,
     ],
-    { stdio: 'inherit', env: { ...process.env, FAILURES_LONG: '1', FAILURES_FILE: seenFile } },
+    { stdio: 'inherit', env: { ...process.env, FIGURES: '1', FAILURES_LONG: '1', FAILURES_FILE: seenFile } },
   )
   const [code] = await once(ava, 'close')
   return code ?? 1

@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { consulTest, startConsul, type TestConsul } from './support/consul.ts'
 import { atMost } from './support/figures.ts'
+import { freePort } from './support/ports.ts'
 import { startProcess, type TestProcess } from './support/processes.ts'
 import { startSteadyLoad } from './support/steady-load.ts'
 import { until } from './support/until.ts'
@@ -76,7 +77,8 @@ async function startGateway(t: ExecutionContext, consul: TestConsul): Promise<Ru
 
 async function startHouse(t: ExecutionContext, consul: TestConsul): Promise<TestProcess> {
   const house = startProcess(t, 'services/auth/main.ts', {
-    AUTH_PORT: '0',
+    // Nobody else's once it was killed, while the gateway still asks there.
+    AUTH_PORT: String(await freePort()),
     AUTH_HOST: '127.0.0.1',
     CONSUL_HTTP_ADDR: consul.address,
     DATABASE_URL: 'none',

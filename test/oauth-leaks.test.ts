@@ -34,8 +34,8 @@ journey('whatever goes wrong, no line and no error reply shows a secret', async 
   const databaseUrl = await server.createDatabase()
   const env = {
     OAUTH_PROVIDER_TIMEOUT: `${timeoutMs}ms`,
-    DATABASE_STATEMENT_TIMEOUT: '2s',
-    DATABASE_CONNECT_TIMEOUT: '2s',
+    DATABASE_STATEMENT_TIMEOUT: '4s',
+    DATABASE_CONNECT_TIMEOUT: '4s',
   }
   const there = await oauthNeighbourhood(t, { databaseUrl, env })
   const scene: Scene = { t, there, server, processes: [] }

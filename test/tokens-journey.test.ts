@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import test from 'ava'
 import { createSealer } from '../src/persistence/sealer.ts'
+import { inCalm } from './support/calm.ts'
 import { ownPostgres, sharedPostgres } from './support/database.ts'
 import { type Outage, outageSettings, seeOutage, tokenQuestions } from './support/database-outage.ts'
 import { dumpDatabase, type Secret, secretsIn } from './support/dump.ts'
@@ -37,7 +38,7 @@ const freshDatabase = sharedPostgres()
 /** Tests that load the machine, one after the other. */
 const journey = (title: string, run: Run) => declare(test.serial, title, run)
 /** Tests that mostly wait, side by side. */
-const meanwhile = (title: string, run: Run) => declare(test, title, run)
+const meanwhile = (title: string, run: Run) => declare(test, title, inCalm(run))
 
 type Run = (t: ExecutionContext) => Promise<void>
 

@@ -6,23 +6,28 @@ import { useBrowser } from '../support/browser.ts'
 import { configFolder } from '../support/config.ts'
 import { atMost } from '../support/figures.ts'
 import { startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { startProcess, type TestProcess } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 const openPage = useBrowser(test)
 const adminToken = 'an-admin-token-of-24-chars'
 
-async function startHouse(t: ExecutionContext, port = 0): Promise<{ process: TestProcess; port: number }> {
+async function startHouse(
+  t: ExecutionContext,
+  given?: number,
+): Promise<{ process: TestProcess; port: number }> {
+  const port = given ?? (await freePort())
   const process = startProcess(t, 'test/support/plain-house.ts', { PORT: String(port) })
-  const [, chosen] = await process.printed(/listens on (\d+)/)
-  return { process, port: Number(chosen) }
+  await process.printed(/listens on/)
+  return { process, port }
 }
 
 /** The gateway as a process of its own, in front of these. */
 async function startProcessGateway(t: ExecutionContext, ports: readonly number[]): Promise<string> {
   const cwd = configFolder(t)
   const urls = ports.map((port) => `http://127.0.0.1:${port}`)
-  const house = { urls, auth: 'none', openapi: false, 'eject-time': '1s', timeout: '2s' }
+  const house = { urls, auth: 'none', openapi: false, 'eject-time': '1s' }
   await writeFile(join(cwd, 'gateway.yaml'), JSON.stringify({ services: { house } }))
   const settings = { NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', DRAIN_DELAY: '0s' }
   const gateway = startProcess(t, 'src/main.ts', settings, { cwd })
@@ -90,7 +95,7 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 
   await victim.process.exited
   await startHouse(t, victim.port)
-  await row.and(page.locator('[data-state="usable"]')).waitFor({ timeout: 60_000 })
+  await row.and(page.locator('[data-state="usable"]')).waitFor()
   t.regex(await page.locator('.happenings').innerText(), /is back/)
   t.deepEqual(faults, [])
 })
@@ -105,7 +110,7 @@ test('a gateway that goes away is said to be, and the page comes back by itself'
   t.is(await page.locator('[data-service]').count(), 2)
   const second = await startGateway(t, { file: twoServices, env: { PORT: String(first.port) } })
   t.is(second.port, first.port)
-  await page.locator('#connection[data-state="live"]').waitFor({ timeout: 60_000 })
+  await page.locator('#connection[data-state="live"]').waitFor()
   t.false(await page.locator('#banner').isVisible())
   // A connection that is refused is an error on the console of every browser.
   t.deepEqual(

@@ -1,6 +1,6 @@
-import test from 'ava'
 import { createLive } from '../../src/dashboard/live.ts'
 import type { ProcessStatus } from '../../src/dashboard/process-status.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { until } from '../support/until.ts'
 
 const traffic = { newest: 0, services: {} }

@@ -1,6 +1,7 @@
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { gauge } from '../../src/observability/metric-source.ts'
 import { addUpMetrics, createMetrics } from '../../src/observability/metrics.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { startDnsServer } from '../support/dns-server.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
 import { handSource, service } from '../support/hand-source.ts'

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type http from 'node:http'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
 import { startGateway, startGatewayFor } from '../support/gateway.ts'
 import { request } from '../support/request.ts'

@@ -1,4 +1,5 @@
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
+import { calmTest as test } from '../support/calm.ts'
 import { startGateway } from '../support/gateway.ts'
 import { request } from '../support/request.ts'
 import { until } from '../support/until.ts'

@@ -58,7 +58,8 @@ async function judge(t: ExecutionContext, listeners: Readonly<Record<string, Req
   let merged: Merged | undefined
   await until(async () => {
     merged = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as Merged
-    return merged['x-munjigi-services'].every(({ status }) => status !== 'waiting')
+    const judged = merged['x-munjigi-services']
+    return judged.every(({ name, status }) => status !== 'waiting' && (name !== 'good' || status === 'ok'))
   }, 'all are judged')
   return { ...gateway, merged: merged! }
 }

@@ -1,7 +1,7 @@
-import test from 'ava'
 import type { RateLimit } from '../../src/discovery/rate-settings.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { createRateLimits } from '../../src/rate/rate-limits.ts'
+import { calmTest as test } from '../support/calm.ts'
 import { handClock } from '../support/hand-clock.ts'
 import { passOf } from '../support/pass.ts'
 import { seeded } from '../support/seeded.ts'

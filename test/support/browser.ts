@@ -11,6 +11,7 @@ import {
   chromium,
   type Page,
 } from 'playwright-core'
+import { patienceMs } from './until.ts'
 
 const run = promisify(execFile)
 const cacheFolder = resolve(import.meta.dirname, '../../.cache/chromium')
@@ -40,6 +41,7 @@ export function useBrowser(test: TestFn): (t: ExecutionContext) => OpenPage {
   test.after.always('close the browser', () => browser?.close())
   return (t) => async (origins, options) => {
     const context = await browser.newContext(options)
+    context.setDefaultTimeout(patienceMs)
     t.teardown(() => context.close())
     return watchedPage(context, typeof origins === 'string' ? [origins] : origins)
   }
@@ -69,14 +71,15 @@ async function launch(): Promise<Browser> {
     '--font-render-hinting=none',
   ]
   const executablePath = process.env.CHROMIUM_PATH
-  if (executablePath !== undefined) return chromium.launch({ executablePath, args })
+  if (executablePath !== undefined) return chromium.launch({ executablePath, args, timeout: patienceMs })
   // The package holds a build for Linux on x64; elsewhere the Chrome that is installed will do.
   if (process.platform !== 'linux' || process.arch !== 'x64')
-    return chromium.launch({ channel: 'chrome', args })
+    return chromium.launch({ channel: 'chrome', args, timeout: patienceMs })
   const folder = await unpackChromium()
   return chromium.launch({
     executablePath: join(folder, 'chromium'),
     args,
+    timeout: patienceMs,
     env: {
       ...definedEnvironment(),
       // It brings the libraries (NSS, Expat) and the font it needs: the machine needs none but the C library.

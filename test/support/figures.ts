@@ -1,5 +1,5 @@
 /** Whether the tests are run for figures (`FIGURES=1`): one file at a time, on a machine that does nothing else. */
-export const forFigures = process.env.FIGURES === '1'
+const forFigures = process.env.FIGURES === '1'
 
 /**
  * The bound of what was promised to take no longer than this. It is asserted to the letter where figures are wanted;

@@ -1,12 +1,12 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { consulSettings } from '../../src/discovery/consul/settings.ts'
 import { createRegistration } from '../../src/discovery/registration.ts'
 import { createConnections } from '../../src/door/connections.ts'
+import { patienceMs } from './until.ts'
 
 /**
- * A program: an instance of the service `house`, which registers itself in Consul with the tags of TAGS (JSON), prints
+ * A program: an instance of the service `house` on PORT, which registers itself in Consul with the tags of TAGS (JSON), prints
  * the body of every POST, and leaves at SIGTERM in the order in which the example service does.
  */
 let leaving = false
@@ -19,8 +19,8 @@ const server = createServer(async (request, response) => {
   response.end(request.url)
 })
 const connections = createConnections(server)
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address() as AddressInfo
+const port = Number(process.env.PORT)
+server.listen(port, '127.0.0.1', () => {
   const registration = createRegistration({
     consul: consulSettings.parse({ environment: process.env, urls: new Map() }),
     service: {
@@ -38,7 +38,7 @@ server.listen(0, '127.0.0.1', () => {
     connections.watch(true)
     await registration.stop()
     await delay(1000)
-    await connections.close(AbortSignal.timeout(10_000))
+    await connections.close(AbortSignal.timeout(patienceMs))
     process.exit(0)
   })
   void registration.start().then(() => process.stdout.write(`registered as house-${port}\n`))
