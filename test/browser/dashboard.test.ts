@@ -101,14 +101,15 @@ test('an instance that is killed is shown as gone within two seconds, and as bac
 })
 
 test('a gateway that goes away is said to be, and the page comes back by itself', async (t) => {
-  const first = await startGateway(t, { file: twoServices })
+  const env = { PORT: String(await freePort()) }
+  const first = await startGateway(t, { file: twoServices, env })
   const { page, faults } = await openPage(t)(first.url)
   await page.goto(`${first.url}/dashboard`)
   await page.locator('#connection[data-state="live"]').waitFor()
   await first.gateway.stop()
   await page.locator('#banner', { hasText: /^Disconnected since \d/ }).waitFor()
   t.is(await page.locator('[data-service]').count(), 2)
-  const second = await startGateway(t, { file: twoServices, env: { PORT: String(first.port) } })
+  const second = await startGateway(t, { file: twoServices, env })
   t.is(second.port, first.port)
   await page.locator('#connection[data-state="live"]').waitFor()
   t.false(await page.locator('#banner').isVisible())

@@ -14,6 +14,7 @@ import {
   type DemoAnswer,
   logInAtDemoProvider,
 } from '../support/demo-login.ts'
+import { freePort } from '../support/ports.ts'
 
 const redirectUri = 'http://localhost:8080/oauth/demo/callback'
 
@@ -168,7 +169,8 @@ test('a login of another browser, or of none, is a page that says what to do', a
 })
 
 test('after a restart old tokens are refused in the usual way, and new logins work in the same browser', async (t) => {
-  const first = await start(t)
+  // One that nobody else comes to meanwhile.
+  const first = await start(t, { port: await freePort() })
   const browser = cookieClient()
   const tokens = await logIn(await discover(first), { browser })
   await first.stop()

@@ -110,7 +110,7 @@ export async function startLoginServer(
   const sealer = createSealer([{ id: 'test', secret: randomBytes(32).toString('base64') }])
   const vault = createVault({
     ...{ database, sealer, providers, log },
-    ...{ shared, poolSize: 5, statementTimeoutMs: 60_000, providerTimeoutMs: 60_000, refreshAheadMs: 1000 },
+    ...{ shared, poolSize: 5, statementTimeoutMs: 60_000, providerTimeoutMs: 15_000, refreshAheadMs: 1000 },
   })
   const tokenIssuer = createIssuer({
     ...{ keys: parts.keys, issuer, audience: issuer, accessTokenLifetimeSeconds: 900 },

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { inCalm } from './calm.ts'
 import { startProcess } from './processes.ts'
 
 export const exampleFolder = resolve(import.meta.dirname, '../../examples/nextjs')
@@ -11,7 +12,8 @@ const unavailable = whyUnavailable()
  * its title, and AVA's last lines count it; with `REQUIRE_NEXTJS=1` it fails instead.
  */
 export function nextjsTest(title: string, run: (t: ExecutionContext) => Promise<void>): void {
-  if (unavailable === undefined) test(title, run)
+  // The example gives the gateway up after some seconds, and then says so to the user.
+  if (unavailable === undefined) test(title, inCalm(run))
   else if (process.env.REQUIRE_NEXTJS === '1') test(title, (t) => t.fail(`no Next.js: ${unavailable}`))
   else test.skip(`${title} (SKIPPED, no Next.js: ${unavailable})`, run)
 }

@@ -114,7 +114,7 @@ export function createTestProvider(
   url: string,
   given: Partial<Provider> & { readonly timeoutMs?: number } = {},
 ): Provider {
-  const { timeoutMs = 60_000, ...overrides } = given
+  const { timeoutMs = 15_000, ...overrides } = given
   const signal = () => AbortSignal.timeout(timeoutMs)
 
   async function ask(path: string, token: string): Promise<Response> {

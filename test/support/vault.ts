@@ -71,7 +71,7 @@ export function startVault(
     statementTimeoutMs: config.kind === 'postgres' ? config.statementTimeoutMs : 5000,
     sealer: createSealer(keys),
     providers: new Map(providers.map((one) => [one.name, one])),
-    providerTimeoutMs: 60_000,
+    providerTimeoutMs: 15_000,
     refreshAheadMs: 60_000,
     log: log.log,
     ...options,

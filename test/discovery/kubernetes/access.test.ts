@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createKubernetesSource } from '../../../src/discovery/sources/kubernetes.ts'
+import { inCalm } from '../../support/calm.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import { startKubernetesApi } from '../../support/kubernetes-api.ts'
 import { addresses, service } from '../../support/kubernetes-objects.ts'
@@ -80,21 +81,24 @@ test('a plugin that prints no JSON is told of without what it printed', async (t
   )
 })
 
-test('a plugin that never ends does not keep the watch from ending', async (t) => {
-  const plugin = join(folderOf(t, { plugin: '#!/bin/sh\nexec sleep 120\n' }), 'plugin')
-  chmodSync(plugin, 0o755)
-  const api = await startKubernetesApi(t)
-  const KUBECONFIG = await api.kubeconfig({ exec: { command: plugin, args: [] } })
-  const source = createKubernetesSource({ headMs: 500 })
-  const options = source.settings.parse({ environment: { KUBECONFIG }, urls: new Map() })
-  const error = await watchSource(t, source, options).ended
-  t.regex(error?.message ?? '', /^Kubernetes: GET \S+: no credentials within 500 ms$/)
-  const waiting = watch(t, { KUBECONFIG })
-  await new Promise(setImmediate)
-  const startedAt = performance.now()
-  await waiting.stop()
-  t.true(performance.now() - startedAt < 60_000)
-})
+test(
+  'a plugin that never ends does not keep the watch from ending',
+  inCalm(async (t) => {
+    const plugin = join(folderOf(t, { plugin: '#!/bin/sh\nexec sleep 12\n' }), 'plugin')
+    chmodSync(plugin, 0o755)
+    const api = await startKubernetesApi(t)
+    const KUBECONFIG = await api.kubeconfig({ exec: { command: plugin, args: [] } })
+    const source = createKubernetesSource({ headMs: 500 })
+    const options = source.settings.parse({ environment: { KUBECONFIG }, urls: new Map() })
+    const error = await watchSource(t, source, options).ended
+    t.regex(error?.message ?? '', /^Kubernetes: GET \S+: no credentials within 500 ms$/)
+    const waiting = watch(t, { KUBECONFIG })
+    await new Promise(setImmediate)
+    const startedAt = performance.now()
+    await waiting.stop()
+    t.true(performance.now() - startedAt < 10_000)
+  }),
+)
 
 test('a refusal is told with the API server’s own words', async (t) => {
   const api = await startKubernetesApi(t)
