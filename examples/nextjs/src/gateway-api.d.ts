@@ -1429,16 +1429,23 @@ export interface operations {
                      * @example {
                      *       "issuer": "https://www.jinmini.com",
                      *       "jwks_uri": "https://www.jinmini.com/.well-known/jwks.json",
-                     *       "token_endpoint": "https://www.jinmini.com/tokens/refresh",
+                     *       "authorization_endpoint": "https://www.jinmini.com/oauth/authorize",
+                     *       "token_endpoint": "https://www.jinmini.com/oauth/token",
                      *       "token_endpoint_auth_methods_supported": [
                      *         "client_secret_basic",
                      *         "client_secret_post",
                      *         "none"
                      *       ],
                      *       "grant_types_supported": [
+                     *         "authorization_code",
                      *         "refresh_token"
                      *       ],
-                     *       "response_types_supported": [],
+                     *       "response_types_supported": [
+                     *         "code"
+                     *       ],
+                     *       "code_challenge_methods_supported": [
+                     *         "S256"
+                     *       ],
                      *       "introspection_endpoint": "https://www.jinmini.com/tokens/verify",
                      *       "introspection_endpoint_auth_methods_supported": [
                      *         "client_secret_basic",
